@@ -1,0 +1,142 @@
+//! The command line: types for clap, and nothing that acts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Holds WebSockets: from a service.yml to ws:// and wss:// on your own servers.
+#[derive(Debug, Parser)]
+#[command(name = "fermata", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the services and the gateway in the foreground until Ctrl-C.
+    Up(Up),
+    /// Validate: every problem at once, each with its place in the file and a way out.
+    Check(Check),
+    /// Print the JSON Schema of service.yml, for editors.
+    Schema,
+    /// Connect to a URL and report hop by hop which one breaks.
+    Probe(Probe),
+    /// Serve the page that tests a WebSocket connection from a browser.
+    Tester(Tester),
+    /// Run a small WebSocket and HTTP sample service.
+    Echo(Echo),
+}
+
+/// `fermata up`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  fermata up                          service.yml of this folder
+  fermata up examples/echo/service.yml
+  fermata up --dry-run                print what would be started and bound")]
+pub struct Up {
+    /// The service.yml [default: service.yml, then service.yaml, of this folder]
+    pub file: Option<PathBuf>,
+    /// Print the plan and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Folder of the control socket, generated certificates and saved state
+    /// [default: /var/lib/fermata for root, else the XDG state folder]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `fermata check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  fermata check
+  fermata check --strict deploy/*.yml
+  fermata check --format github       annotations for a CI run
+  fermata check --explain E-PORT-TAKEN")]
+pub struct Check {
+    /// Files to check [default: service.yml, then service.yaml, of this folder]
+    pub files: Vec<PathBuf>,
+    /// Make warnings errors.
+    #[arg(long)]
+    pub strict: bool,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CheckFormat,
+    /// Tell more about a diagnostic's code.
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["files", "strict", "format"])]
+    pub explain: Option<String>,
+}
+
+/// How `check` prints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs.
+    Json,
+    /// For code scanners (SARIF 2.1.0).
+    Sarif,
+    /// Annotations of a GitHub workflow.
+    Github,
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs.
+    Json,
+}
+
+/// `fermata probe`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  fermata probe ws://localhost:8080/
+  fermata probe wss://app.example.com/socket --subprotocol chat
+  fermata probe ws://localhost:8080/ --format json")]
+pub struct Probe {
+    /// A ws://, wss://, http:// or https:// URL.
+    pub url: String,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Subprotocol to offer; repeat for several.
+    #[arg(long, value_name = "NAME")]
+    pub subprotocol: Vec<String>,
+    /// Header to send, "Name: value"; repeat for several.
+    #[arg(long, value_name = "HEADER")]
+    pub header: Vec<String>,
+    /// Accept any certificate, and report what is wrong with it.
+    #[arg(long)]
+    pub insecure: bool,
+    /// Seconds that each hop may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub timeout: u64,
+}
+
+/// `fermata tester`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  fermata tester --listen 127.0.0.1:9999")]
+pub struct Tester {
+    /// Where to serve the page.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8088")]
+    pub listen: SocketAddr,
+}
+
+/// `fermata echo`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  fermata echo                        on the port in PORT, else 3000
+  fermata echo --listen 127.0.0.1:0   on a free port, printed")]
+pub struct Echo {
+    /// Where to listen [default: 127.0.0.1 and the port in PORT, else 3000]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}

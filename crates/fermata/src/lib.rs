@@ -1,0 +1,19 @@
+//! Fermata holds WebSockets. This is the map of the house; ARCHITECTURE.md is the long form.
+//!
+//! The data plane is [`net`], [`tls`], [`front`], [`route`], [`tunnel`], [`http`] and [`serve`], which tells the life of
+//! one connection: read that file first. [`run`] starts services, [`probe`] looks from outside, [`app`] is the one place
+//! where everything meets, and [`cmd`] is what people call.
+
+pub mod app;
+pub mod cli;
+pub mod cmd;
+pub mod front;
+pub mod http;
+pub mod net;
+pub mod os;
+pub mod probe;
+pub mod route;
+pub mod run;
+pub mod serve;
+pub mod tls;
+pub mod tunnel;

@@ -1,0 +1,25 @@
+//! Parses the command line, runs the command, prints its error once, and turns the outcome into an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use fermata::cli::{Cli, Command};
+use fermata::cmd;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Up(args) => cmd::up::run(&args),
+        Command::Check(args) => cmd::check::run(&args),
+        Command::Schema => cmd::schema::run(),
+        Command::Probe(args) => cmd::probe::run(&args),
+        Command::Tester(args) => cmd::tester::run(&args),
+        Command::Echo(args) => cmd::echo::run(&args),
+    };
+    match outcome {
+        Ok(answer) => answer.into(),
+        Err(failure) => {
+            anstream::eprintln!("{failure}");
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! The project's own chores. `cargo xtask test` is the one to know.
+fn main() {}
