@@ -1,0 +1,31 @@
+//! Rules that look at more than one value: two ports, two services, a value and its bound.
+//!
+//! They run on what could be read. A rule that would blame the absence of something keeps quiet where that something is
+//! there but was already blamed itself.
+
+mod elsewhere;
+mod names;
+mod ports;
+mod services;
+
+use crate::format::file::Sections;
+use crate::reader::{Reading, segment};
+
+/// Checks everything. Nothing is checked of a text that could only be read in part: what seems to be missing may stand in
+/// the other part.
+pub(crate) fn check(sections: &Sections, reading: &Reading) {
+    elsewhere::check(reading);
+    if reading.partial {
+        return;
+    }
+    for service in &sections.services {
+        services::check(service, reading);
+    }
+    names::check(&sections.services, reading);
+    ports::check(sections, reading);
+}
+
+/// The path of a service's key.
+fn path(service: &str, key: &str) -> String {
+    format!("services.{}.{key}", segment(service))
+}

@@ -1,0 +1,139 @@
+//! Names of services that other services use: `requires`, and `SERVICE[name]` in references.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::diagnostic::{Diagnostic, codes, quote};
+use crate::model::Service;
+use crate::reader::{Reading, nearest, segment};
+
+use super::path;
+
+pub(super) fn check(services: &[Service], reading: &Reading) {
+    unknown_requires(services, reading);
+    unknown_references(services, reading);
+    Cycles::new(services, reading).find();
+}
+
+/// Whether the file has a service of this name, well or badly written.
+fn exists(name: &str, reading: &Reading) -> bool {
+    reading.places.borrow().contains_key(&format!("services.{}", segment(name)))
+}
+
+fn unknown_requires(services: &[Service], reading: &Reading) {
+    for service in services {
+        for (number, required) in service.requires.iter().enumerate() {
+            if exists(required, reading) {
+                continue;
+            }
+            let path = format!("{}[{number}]", path(&service.name, "requires"));
+            let message = format!("there is no service {}", quote(required));
+            let diagnostic = Diagnostic::new(&codes::REQUIRES_UNKNOWN, path.clone(), reading.place(&path), message);
+            reading.said.add(diagnostic.help(advice(required, services)));
+        }
+    }
+}
+
+fn advice(name: &str, services: &[Service]) -> String {
+    match nearest(name, services.iter().take(1000).map(|service| &*service.name)) {
+        Some(near) => format!("did you mean {}?", quote(near)),
+        None => "requires names services of this file; databases are not services".to_owned(),
+    }
+}
+
+fn unknown_references(services: &[Service], reading: &Reading) {
+    for (name, path, place) in reading.references.borrow().iter() {
+        if exists(name, reading) {
+            continue;
+        }
+        let message = format!("there is no service {}", quote(name));
+        let mut diagnostic = Diagnostic::new(&codes::REFERENCE_SERVICE, path.clone(), place.clone(), message);
+        if let Some(near) = nearest(name, services.iter().take(1000).map(|service| &*service.name)) {
+            diagnostic = diagnostic.help(format!("did you mean {}?", quote(near)));
+        }
+        reading.said.add(diagnostic);
+    }
+}
+
+/// Looks for circles by depth-first search, without recursion: a chain may be as long as the file.
+struct Cycles<'a> {
+    services: &'a [Service],
+    by_name: HashMap<&'a str, usize>,
+    state: Vec<State>,
+    reading: &'a Reading,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    New,
+    /// Its requirements are being looked at.
+    Open,
+    Done,
+}
+
+impl<'a> Cycles<'a> {
+    fn new(services: &'a [Service], reading: &'a Reading) -> Self {
+        let by_name = services.iter().enumerate().map(|(at, service)| (&*service.name, at)).collect();
+        Cycles { services, by_name, state: vec![State::New; services.len()], reading }
+    }
+
+    fn find(mut self) {
+        for start in 0..self.services.len() {
+            if self.state[start] == State::New {
+                self.follow(start);
+            }
+        }
+    }
+
+    fn follow(&mut self, start: usize) {
+        // A service, and which of its requirements is next.
+        let mut way: Vec<(usize, usize)> = vec![(start, 0)];
+        self.state[start] = State::Open;
+        while let Some((service, next)) = way.last_mut() {
+            let Some(required) = self.services[*service].requires.get(*next) else {
+                self.state[*service] = State::Done;
+                way.pop();
+                continue;
+            };
+            *next += 1;
+            let Some(&at) = self.by_name.get(&**required) else { continue };
+            match self.state[at] {
+                State::New => {
+                    self.state[at] = State::Open;
+                    way.push((at, 0));
+                }
+                State::Open => {
+                    let from = way.iter().position(|(service, _)| *service == at).unwrap_or(0);
+                    self.say(&way[from..]);
+                }
+                State::Done => {}
+            }
+        }
+    }
+
+    /// The circle closes with the last requirement of `way`.
+    fn say(&self, way: &[(usize, usize)]) {
+        let name = |at: usize| &*self.services[at].name;
+        let place = |(service, next): &(usize, usize)| -> (String, Range<usize>) {
+            let path = format!("{}[{}]", path(name(*service), "requires"), next - 1);
+            let place = self.reading.place(&path);
+            (path, place)
+        };
+        let mut names: Vec<&str> = way.iter().take(8).map(|(service, _)| name(*service)).collect();
+        if way.len() > 8 {
+            names.push("…");
+        }
+        names.push(name(way[0].0));
+        let Some((last, others)) = way.split_last() else { return };
+        let (path, span) = place(last);
+        let message = match others {
+            [] => format!("{} requires itself", names[0]),
+            _ => format!("these services wait for each other: {}", names.join(" → ")),
+        };
+        let mut diagnostic = Diagnostic::new(&codes::REQUIRES_CYCLE, path, span, message);
+        for step in others.iter().take(8) {
+            diagnostic = diagnostic.also(place(step).1, "");
+        }
+        self.reading.said.add(diagnostic.help("remove one of these requirements"));
+    }
+}

@@ -1,0 +1,85 @@
+//! Ports, server names, certificates.
+
+codes! {
+    PORT = Error "E-PORT" {
+        title: "not a port",
+        text: "Ports are numbers from 1 to 65535. A larger number often comes from a tool that read 8080:53 in base 60 and wrote \
+               484853 back.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [\"70000:80\"]\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [\"7000:80\"]\n",
+    }
+    PORT_PARTS = Error "E-PORT-PARTS" {
+        title: "a short port with too many parts",
+        text: "The short form is CONTAINER:HTTP:HTTPS. Raw TCP and UDP ports, and several public ports for one container port, \
+               need the long form and several entries.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:80:443:8443\"]\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80:443\", \"80::8443\"]\n",
+    }
+    PORT_CONTAINER = Error "E-PORT-CONTAINER" {
+        title: "a short port without a container port",
+        text: "The first part of the short form is the port on which the service itself listens. It can not be left out.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [\":80:443\"]\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [\"3000:80:443\"]\n",
+    }
+    PORT_LIST = Error "E-PORT-LIST" {
+        title: "several ports in one entry",
+        text: "One entry of ports holds one public port for each protocol. Write another entry with the same container port for \
+               another public port.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports:\n    - container: 80\n      tcp: [8080, 8443]\n",
+        right: "services:\n  web:\n    image: nginx\n    ports:\n    - container: 80\n      tcp: 8080\n    - container: 80\n      tcp: 8443\n",
+    }
+    PORT_MAP = Error "E-PORT-MAP" {
+        title: "a port that YAML takes for a map",
+        text: "A colon followed by a blank or by the end of the line makes a map: - 3000:80: and - 3000: 80 have to be quoted, or \
+               written without the last colon or the blank.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports:\n    - 3000:80:\n",
+        right: "services:\n  web:\n    image: nginx\n    ports:\n    - \"3000:80:\"\n",
+    }
+    PORT_TAKEN = Error "E-PORT-TAKEN" {
+        title: "one public port for two things",
+        text: "A public port speaks one protocol: HTTP, HTTPS, or raw TCP for one container port. Only HTTP and HTTPS can be shared, \
+               by services with different traffic_matches. UDP ports are numbered apart.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [{container: 80, http: 8080}]\n  db:\n    image: redis\n    ports: [{container: 6379, tcp: 8080}]\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [{container: 80, http: 8080}]\n  db:\n    image: redis\n    ports: [{container: 6379, tcp: 6379}]\n",
+    }
+    PORT_SHARED = Warning "W-PORT-SHARED" {
+        title: "two services of one port would get the same requests",
+        text: "Services on one public port are told apart by traffic_matches. Where two match the same name, or have none, the \
+               first in the file gets the requests and the other gets none of them.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\n  api:\n    image: nginx\n    ports: [\"80:80\"]\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\n    traffic_matches: [www.example.com]\n  api:\n    image: nginx\n    ports: [\"80:80\"]\n    traffic_matches: [api.example.com]\n",
+    }
+    PORT_FIREWALL = Note "N-PORT-FIREWALL" {
+        title: "a public port that is not open by default",
+        text: "80, 443, 8080 and 8443 are open without asking. Any other public port works on the machine itself; others reach it \
+               once the firewall lets them.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:9000\"]\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [\"80:9000\"]\nfirewall:\n  rules: [{port: 9000}]\n",
+    }
+    TLS_SELF_SIGNED = Note "N-TLS-SELF-SIGNED" {
+        title: "https without a certificate",
+        text: "Without a certificate Fermata makes a self-signed one, which browsers warn of. The original opens no https port at \
+               all then, silently.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:80:443\"]\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80:443\"]\ntls:\n  certificates: [{cert: app.pem, key: app.key}]\n",
+    }
+    MATCH = Error "E-MATCH" {
+        title: "not a server name",
+        text: "traffic_matches has names as browsers ask for them: without scheme, port and path. One leading *. matches every name \
+               below, and _ every name at all.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\n    traffic_matches: [\"*.*.example.com\"]\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\n    traffic_matches: [\"*.example.com\"]\n",
+    }
+    MATCH_NAME = Warning "W-MATCH-NAME" {
+        title: "a name that no client asks for",
+        text: "Host names have letters, digits, dashes and dots (RFC 1123, 2.1). Clients refuse others, or change them.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\n    traffic_matches: [my_app.example.com]\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\n    traffic_matches: [my-app.example.com]\n",
+    }
+    MATCH_UNUSED = Warning "W-MATCH-UNUSED" {
+        title: "traffic_matches without an http or https port",
+        text: "Server names are part of HTTP and TLS; a service without public http or https port never sees one.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [80]\n    traffic_matches: [app.example.com]\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\n    traffic_matches: [app.example.com]\n",
+    }
+}

@@ -1,0 +1,308 @@
+//! The file as a whole: its top level, and the dialects of other files that look like it.
+
+use crate::diagnostic::{Diagnostic, codes, quote};
+use crate::grammar::{Key, Now, OldKey, Others, Section, Shape, Word};
+use crate::model::{Database, Firewall, Gateway, LoadBalancer, Places, Service, Spec, Tls};
+use crate::reader::{self, Field, Fields, Reading};
+use crate::tree::{Entry, Kind, Node};
+
+use super::edge::{self, FIREWALL, GATEWAY, LOAD_BALANCER, TLS};
+use super::service::{self, SERVICE};
+
+/// The top level.
+pub(crate) const FILE: Section = Section {
+    name: "the top level",
+    keys: &[
+        Key::new("version", Shape::Integer { min: 2, max: 2 }, "Version of the format.", "version: 2").default("2"),
+        Key::new(
+            "services",
+            SERVICES,
+            "The services by name. Where two match one request, the first in the file gets it.",
+            "services: {chat: {ports: [\"3000:8080\"]}}",
+        )
+        .required_unless("load_balancer"),
+        Key::new("databases", DATABASES, "Databases beside the services; run only on request.", "databases: [redis]")
+            .default("[]"),
+        Key::new("tls", Shape::Section(&TLS), "Certificates.", "tls: {certificates: [{cert: app.pem, key: app.key}]}")
+            .own(),
+        Key::new(
+            "gateway",
+            Shape::Section(&GATEWAY),
+            "What holds for all public ports.",
+            "gateway: {trusted_proxies: [10.0.0.0/8]}",
+        )
+        .own(),
+        Key::new(
+            "load_balancer",
+            Shape::Section(&LOAD_BALANCER),
+            "The tier in front of several servers.",
+            "load_balancer: {servers: [{name: web1, address: 10.0.0.11}]}",
+        )
+        .own(),
+        Key::new("firewall", Shape::Section(&FIREWALL), "Further ports to open.", "firewall: {rules: [{port: 9000}]}")
+            .own(),
+    ],
+    old: &[OldKey {
+        name: "repositories",
+        shape: Shape::Free,
+        now: Now::Ended("log in with docker login; the credentials that Docker keeps are used"),
+    }],
+    others: Others::RefusedButExtensions,
+};
+
+const SERVICES: Shape = Shape::Table(&Shape::Section(&SERVICE));
+
+const DATABASES: Shape = Shape::List(&Shape::Choice(&[
+    Word { word: "postgresql", about: "PostgreSQL." },
+    Word { word: "mysql", about: "MySQL." },
+    Word { word: "redis", about: "Redis." },
+    Word { word: "mongodb", about: "MongoDB." },
+    Word { word: "elasticsearch", about: "Elasticsearch." },
+    Word { word: "rabbitmq", about: "RabbitMQ." },
+    Word { word: "glusterfs", about: "GlusterFS." },
+]));
+
+/// Keys of a docker-compose service that no service.yml ever had.
+const COMPOSE_KEYS: &[&str] =
+    &["build", "depends_on", "environment", "env_file", "container_name", "links", "networks", "expose", "restart"];
+
+/// What the sections of a file say.
+#[derive(Debug, Default)]
+pub(crate) struct Sections {
+    pub(crate) services: Vec<Service>,
+    pub(crate) databases: Vec<Database>,
+    pub(crate) tls: Tls,
+    pub(crate) gateway: Gateway,
+    pub(crate) load_balancer: Option<LoadBalancer>,
+    pub(crate) firewall: Firewall,
+}
+
+impl Sections {
+    pub(crate) fn into_spec(self, places: Places) -> Spec {
+        let Sections { services, databases, tls, gateway, load_balancer, firewall } = self;
+        Spec { services, databases, tls, gateway, load_balancer, firewall, places }
+    }
+}
+
+/// A text without a document. Where its syntax was refused, enough has been said.
+pub(crate) fn none(reading: &Reading) -> Sections {
+    if !reading.partial {
+        let help = "write services: and the services below it";
+        say(reading, Diagnostic::new(&codes::FILE_EMPTY, "", 0..0, "the file defines no services").help(help));
+    }
+    Sections::default()
+}
+
+/// Reads a document, whichever dialect it is in.
+pub(crate) fn read(root: &Node, reading: &Reading) -> Sections {
+    let field = |node| Field { node, path: String::new(), place: 0..0, key_place: 0..0, shape: &FILE_SHAPE, reading };
+    if root.is_null() {
+        return none(reading);
+    }
+    let Kind::Map(entries) = &root.kind else {
+        let message = "a service.yml is a map with services at its top level";
+        say(
+            reading,
+            Diagnostic::new(&codes::FILE_EMPTY, "", root.span.clone(), message)
+                .help("write services: and the services below it"),
+        );
+        return Sections::default();
+    };
+    if let Some(place) = compose(entries) {
+        let help = "convert it first: fermata import compose.yml";
+        say(
+            reading,
+            Diagnostic::new(&codes::FILE_COMPOSE, "", place, "this looks like a docker-compose file").help(help),
+        );
+        return Sections::default();
+    }
+    let environments = environments(entries);
+    match environments.as_slice() {
+        [] => sections(&field(root)),
+        [alone] => {
+            let name = &alone.key.text;
+            let message = format!("environment {} at the top level; services stand there now", quote(name));
+            let help = format!("remove the line \"{name}:\" and move what is below it two columns to the left");
+            say(reading, Diagnostic::new(&codes::FILE_ENVIRONMENT, "", alone.key_span.clone(), message).help(help));
+            let field = Field { key_place: alone.key_span.clone(), ..field(&alone.value) };
+            sections(&field)
+        }
+        [first, others @ ..] => {
+            let names = reader::list(environments.iter().take(10).map(|entry| entry.key.text.as_str()));
+            let mut diagnostic = Diagnostic::new(
+                &codes::FILE_ENVIRONMENTS,
+                "",
+                first.key_span.clone(),
+                format!("which environment is meant: {names}?"),
+            )
+            .help("keep one file for each, with services at its top level");
+            for other in others.iter().take(9) {
+                diagnostic = diagnostic.also(other.key_span.clone(), "");
+            }
+            say(reading, diagnostic);
+            for environment in &environments {
+                sections(&Field { key_place: environment.key_span.clone(), ..field(&environment.value) });
+            }
+            Sections::default()
+        }
+    }
+}
+
+const FILE_SHAPE: Shape = Shape::Section(&FILE);
+
+fn say(reading: &Reading, diagnostic: Diagnostic) {
+    reading.said.add(diagnostic);
+}
+
+/// Where it shows that the file is for docker-compose.
+fn compose(entries: &[Entry]) -> Option<std::ops::Range<usize>> {
+    let is_compose_key = |entry: &&Entry| COMPOSE_KEYS.contains(&entry.key.text.as_str());
+    let telltale = |services: &[Entry]| {
+        services
+            .iter()
+            .find_map(|service| service.value.entries().iter().find(is_compose_key))
+            .map(|entry| entry.key_span.clone())
+    };
+    match entries.iter().find(|entry| entry.key.text == "services") {
+        Some(services) => telltale(services.value.entries()),
+        // The first compose format has its services at the top level.
+        None => telltale(entries),
+    }
+}
+
+/// The environments of a file of the oldest dialect: maps at the top level with services in them.
+fn environments(entries: &[Entry]) -> Vec<&Entry> {
+    let has = |entry: &Entry, key: &str| entry.value.entries().iter().any(|entry| entry.key.text == key);
+    if entries.iter().any(|entry| entry.key.text == "services") {
+        return Vec::new();
+    }
+    entries.iter().filter(|entry| has(entry, "services")).collect()
+}
+
+/// The sections, `services` even where its name is misspelt.
+fn sections(field: &Field<'_>) -> Sections {
+    let entries = field.node.entries();
+    let right = |entry: &Entry| FILE.keys.iter().any(|key| key.name == entry.key.text);
+    let near = |entry: &&Entry| !right(entry) && reader::nearest(&entry.key.text, ["services"].into_iter()).is_some();
+    let misspelt =
+        if entries.iter().any(|entry| entry.key.text == "services") { None } else { entries.iter().find(near) };
+    let Some(misspelt) = misspelt else { return read_sections(field) };
+    let message = format!("services is missing; did you mean to rename {}?", quote(&misspelt.key.text));
+    say(
+        field.reading,
+        Diagnostic::new(&codes::FILE_SERVICES, "", misspelt.key_span.clone(), message).help("write services:"),
+    );
+    let rename = |entry: &Entry| {
+        let mut entry = entry.clone();
+        if entry.key_span == misspelt.key_span {
+            "services".clone_into(&mut entry.key.text);
+        }
+        entry
+    };
+    let node = Node { kind: Kind::Map(entries.iter().map(rename).collect()), span: field.node.span.clone() };
+    read_sections(&Field { node: &node, ..field.clone() })
+}
+
+fn read_sections(field: &Field<'_>) -> Sections {
+    let Some(fields) = field.fields() else { return Sections::default() };
+    if let Some(version) = fields.get("version") {
+        read_version(&version);
+    }
+    Sections {
+        services: fields.get("services").map(|field| services(&field)).unwrap_or_default(),
+        databases: databases(&fields),
+        tls: fields.get("tls").map(|field| edge::tls(&field)).unwrap_or_default(),
+        gateway: fields.get("gateway").map(|field| edge::gateway(&field)).unwrap_or_default(),
+        load_balancer: fields.get("load_balancer").and_then(|field| edge::load_balancer(&field)),
+        firewall: fields.get("firewall").map(|field| edge::firewall(&field)).unwrap_or_default(),
+    }
+}
+
+fn read_version(field: &Field<'_>) {
+    let Some(text) = field.text() else { return };
+    if text.trim() != "2" {
+        field.say_help(
+            &codes::FILE_VERSION,
+            format!("version must be 2, not {}", quote(text)),
+            "write version: 2, or leave it out",
+        );
+    }
+}
+
+fn services(field: &Field<'_>) -> Vec<Service> {
+    let Kind::Map(entries) = &field.node.kind else {
+        let message = if field.node.is_null() {
+            "the file defines no services"
+        } else {
+            "services must be a map of name to service"
+        };
+        field.say_help(
+            &codes::FILE_EMPTY,
+            message,
+            "write the name of a service below services, and its keys below the name",
+        );
+        return Vec::new();
+    };
+    if entries.is_empty() {
+        field.say(&codes::FILE_EMPTY, "the file defines no services");
+    }
+    let mut services = Vec::new();
+    for (entry, value) in field.table() {
+        match (entry.key.text.as_str(), &value.node.kind) {
+            (
+                name @ ("databases" | "version" | "tls" | "gateway" | "load_balancer" | "firewall"),
+                Kind::List(_) | Kind::Scalar(_),
+            ) if !value.node.is_null() => {
+                let place = entry.key_span.clone();
+                let message = format!("{name} belongs beside services, not below it");
+                let help =
+                    format!("move it {} columns to the left", if value.path.contains('.') { "two" } else { "some" });
+                say(field.reading, Diagnostic::new(&codes::KEY_PLACE, value.path.clone(), place, message).help(help));
+            }
+            (name, _) => services.extend(one(name, entry, &value)),
+        }
+    }
+    services
+}
+
+fn one(name: &str, entry: &Entry, value: &Field<'_>) -> Option<Service> {
+    check_name(name, entry, value);
+    if value.node.is_null() {
+        let help = "write its keys below it, or remove the line";
+        value.say_help(&codes::SERVICE_EMPTY, "the service has no keys", help);
+        return None;
+    }
+    service::read(name, value)
+}
+
+/// A service's name is a DNS name among services, and a Kubernetes name (RFC 1123 label) where it is rendered.
+fn check_name(name: &str, entry: &Entry, value: &Field<'_>) {
+    let at_name = Field { place: entry.key_span.clone(), ..value.clone() };
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.is_empty() || !name.bytes().all(letters) {
+        let message = format!("{} is not a name for a service", quote(name));
+        at_name.say_help(&codes::SERVICE_NAME_BAD, message, "use letters, digits and dashes");
+        return;
+    }
+    let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !name.bytes().all(label) || name.starts_with('-') || name.ends_with('-') || name.len() > 63 {
+        let message = format!("{} is not a DNS label, and Kubernetes refuses it", quote(name));
+        at_name.say_help(&codes::SERVICE_NAME, message, "use small letters, digits and dashes, 63 at most");
+    }
+}
+
+fn databases(fields: &Fields<'_>) -> Vec<Database> {
+    let items = fields.get("databases").map(|field| field.items()).unwrap_or_default();
+    let database = |field: &Field<'_>| {
+        Some(match field.choice()? {
+            "postgresql" => Database::Postgresql,
+            "mysql" => Database::Mysql,
+            "redis" => Database::Redis,
+            "mongodb" => Database::Mongodb,
+            "elasticsearch" => Database::Elasticsearch,
+            "rabbitmq" => Database::Rabbitmq,
+            _ => Database::Glusterfs,
+        })
+    };
+    items.iter().filter_map(database).collect()
+}

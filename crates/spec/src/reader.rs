@@ -1,0 +1,479 @@
+//! Typed reading: a tree and the grammar in, values out, and everything that does not fit said at its place.
+//!
+//! A reader asks for each key by name and gets a [`Field`]; unknown keys, near misses, older spellings and empty values are
+//! dealt with here, once. In debug builds a section that forgets to ask for one of its declared keys panics: no key that
+//! the grammar has is ever silently ignored.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::diagnostic::codes::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics, codes, quote};
+use crate::grammar::{Actor, Key, Now, Others, Required, Section, Shape};
+use crate::tree::{Entry, Kind, Node, Scalar};
+
+/// One pass over one file.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) said: Diagnostics,
+    /// Where each value stands, by its path.
+    pub(crate) places: RefCell<BTreeMap<String, Range<usize>>>,
+    /// Where the keys of those values stand.
+    pub(crate) key_places: RefCell<BTreeMap<String, Range<usize>>>,
+    /// Services that references name, each with the path and place of the reference.
+    pub(crate) references: RefCell<Vec<(String, String, Range<usize>)>>,
+    /// Keys that only others act on, in the order in which they are first met.
+    pub(crate) elsewhere: RefCell<Vec<(&'static Key, Range<usize>)>>,
+    /// Whether parts of the text had to be left out.
+    pub(crate) partial: bool,
+}
+
+/// A map whose keys are known.
+pub(crate) struct Fields<'a> {
+    section: &'static Section,
+    path: String,
+    place: Range<usize>,
+    /// One for each key of the section.
+    found: Vec<Option<&'a Entry>>,
+    old: Vec<(&'static str, &'static Shape, &'a Entry)>,
+    reading: &'a Reading,
+    asked: Cell<u64>,
+}
+
+/// A value with the shape that it should have.
+#[derive(Clone)]
+pub(crate) struct Field<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) path: String,
+    /// Where to point.
+    pub(crate) place: Range<usize>,
+    /// Where its key stands, or the value itself in a list.
+    pub(crate) key_place: Range<usize>,
+    pub(crate) shape: &'static Shape,
+    pub(crate) reading: &'a Reading,
+}
+
+impl<'a> Field<'a> {
+    /// The field of a map's entry.
+    pub(crate) fn of_entry(entry: &'a Entry, path: String, shape: &'static Shape, reading: &'a Reading) -> Self {
+        Field { node: &entry.value, path, place: entry.place(), key_place: entry.key_span.clone(), shape, reading }
+    }
+
+    /// Says something about this value.
+    pub(crate) fn say(&self, code: &Code, message: impl Into<String>) {
+        self.reading.said.add(self.diagnostic(code, message));
+    }
+
+    /// Says something about this value, and what to do.
+    pub(crate) fn say_help(&self, code: &Code, message: impl Into<String>, help: impl Into<String>) {
+        self.reading.said.add(self.diagnostic(code, message).help(help));
+    }
+
+    pub(crate) fn diagnostic(&self, code: &Code, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(code, self.path.clone(), self.place.clone(), message)
+    }
+
+    pub(crate) fn scalar(&self) -> Option<&'a Scalar> {
+        match &self.node.kind {
+            Kind::Scalar(scalar) => Some(scalar),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a part of a scalar's text; of the whole where escapes or folded lines are in between.
+    pub(crate) fn part(&self, part: Range<usize>) -> Range<usize> {
+        let Some(scalar) = self.scalar() else { return self.place.clone() };
+        let quotes = usize::from(!scalar.plain);
+        if self.node.span.len() != scalar.text.len() + 2 * quotes {
+            return self.place.clone();
+        }
+        let start = self.node.span.start + quotes;
+        start + part.start..start + part.end
+    }
+
+    /// A scalar's text, or the complaint that it is none.
+    pub(crate) fn text(&self) -> Option<&'a str> {
+        if let Some(scalar) = self.scalar()
+            && !scalar.is_null()
+        {
+            return Some(&scalar.text);
+        }
+        self.expect();
+        None
+    }
+
+    /// A scalar's text as something else.
+    pub(crate) fn parse<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let text = self.text()?;
+        let value = parse(text);
+        if value.is_none() {
+            self.say(&codes::VALUE, format!("{} is not {}", quote(text), self.shape.expected()));
+        }
+        value
+    }
+
+    /// A whole number within the bounds of the shape.
+    pub(crate) fn integer<T: TryFrom<i64>>(&self) -> Option<T> {
+        let Shape::Integer { min, max } = *self.shape else { unreachable!("{} is declared as an integer", self.path) };
+        self.parse(|text| {
+            let text = text.trim();
+            let digits = text.strip_prefix('-').unwrap_or(text);
+            if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return None;
+            }
+            let number: i64 = text.parse().ok()?;
+            if (min..=max).contains(&number) { T::try_from(number).ok() } else { None }
+        })
+    }
+
+    /// `true` or `false`; the words that only YAML 1.1 takes for it get a warning.
+    pub(crate) fn flag(&self) -> Option<bool> {
+        let flag = self.parse(|text| match text {
+            "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+            "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+            _ => None,
+        })?;
+        let text = self.text()?;
+        if !text.eq_ignore_ascii_case(if flag { "true" } else { "false" }) {
+            self.say(&codes::YAML_BOOLEAN, format!("{} is read as {flag}; write {flag}", quote(text)));
+        }
+        Some(flag)
+    }
+
+    /// The word of a choice.
+    pub(crate) fn choice(&self) -> Option<&'static str> {
+        let Shape::Choice(words) = self.shape else { unreachable!("{} is declared as a choice", self.path) };
+        let text = self.text()?;
+        let found = words.iter().find(|word| word.word == text);
+        if found.is_none() {
+            let message = format!("{} is not {}", quote(text), self.shape.expected());
+            let mut diagnostic = self.diagnostic(&codes::VALUE_CHOICE, message);
+            if let Some(near) = nearest(text, words.iter().map(|word| word.word)) {
+                diagnostic = diagnostic.help(format!("did you mean {}?", quote(near)));
+            }
+            self.reading.said.add(diagnostic);
+        }
+        found.map(|word| word.word)
+    }
+
+    /// The items of a list; one alone counts as a list where the shape says so.
+    pub(crate) fn items(&self) -> Vec<Field<'a>> {
+        let (shape, or_one) = match self.shape {
+            Shape::List(shape) => (*shape, false),
+            Shape::ListOrOne(shape) => (*shape, true),
+            _ => unreachable!("{} is declared as a list", self.path),
+        };
+        let Kind::List(items) = &self.node.kind else {
+            if or_one {
+                return vec![Field { shape, ..self.clone() }];
+            }
+            self.expect_list(shape);
+            return Vec::new();
+        };
+        let item = |(number, node): (usize, &'a Node)| Field {
+            node,
+            path: format!("{}[{number}]", self.path),
+            place: if node.span.is_empty() { self.key_place.clone() } else { node.span.clone() },
+            key_place: if node.span.is_empty() { self.key_place.clone() } else { node.span.clone() },
+            shape,
+            reading: self.reading,
+        };
+        let items: Vec<Field<'a>> = items.iter().enumerate().map(item).collect();
+        for item in &items {
+            item.reading.keep_place(&item.path, &item.place);
+        }
+        items
+    }
+
+    /// The entries of a map with names of the user's own.
+    pub(crate) fn table(&self) -> Vec<(&'a Entry, Field<'a>)> {
+        let Shape::Table(shape) = self.shape else { unreachable!("{} is declared as a table", self.path) };
+        let Kind::Map(entries) = &self.node.kind else {
+            self.expect();
+            return Vec::new();
+        };
+        let field = |entry: &'a Entry| {
+            let path = format!("{}.{}", self.path, segment(&entry.key.text));
+            self.reading.keep_place(&path, &entry.place());
+            self.reading.keep_key_place(&path, &entry.key_span);
+            (entry, Field::of_entry(entry, path, shape, self.reading))
+        };
+        entries.iter().map(field).collect()
+    }
+
+    /// A map with known keys.
+    pub(crate) fn fields(&self) -> Option<Fields<'a>> {
+        let Shape::Section(section) = self.shape else { unreachable!("{} is declared as a section", self.path) };
+        self.fields_of(section)
+    }
+
+    /// A map with the keys of a section.
+    pub(crate) fn fields_of(&self, section: &'static Section) -> Option<Fields<'a>> {
+        let Kind::Map(entries) = &self.node.kind else {
+            self.expect();
+            return None;
+        };
+        Some(Fields::sort(entries, section, self))
+    }
+
+    /// Any YAML as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        crate::tree::json(self.node)
+    }
+
+    /// Says that something else belongs here.
+    pub(crate) fn expect(&self) {
+        let found = match &self.node.kind {
+            Kind::Scalar(scalar) if scalar.is_null() => "nothing".to_owned(),
+            Kind::Scalar(scalar) => quote(&scalar.text),
+            Kind::List(_) => "a list".to_owned(),
+            Kind::Map(_) => "a map".to_owned(),
+        };
+        self.say(&codes::VALUE_TYPE, format!("expected {}, found {found}", self.shape.expected()));
+    }
+
+    fn expect_list(&self, shape: &'static Shape) {
+        match self.scalar() {
+            Some(scalar) if !scalar.is_null() => self.say_help(
+                &codes::VALUE_TYPE,
+                "must be a list",
+                format!(
+                    "write [{}]",
+                    if matches!(shape, Shape::Text(_)) { quote(&scalar.text) } else { scalar.text.clone() }
+                ),
+            ),
+            _ => self.say(&codes::VALUE_TYPE, "must be a list"),
+        }
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// Sorts a map's entries by the keys of a section and says what does not belong.
+    fn sort(entries: &'a [Entry], section: &'static Section, field: &Field<'a>) -> Self {
+        let mut fields = Fields {
+            section,
+            path: field.path.clone(),
+            place: field.key_place.clone(),
+            found: vec![None; section.keys.len()],
+            old: Vec::new(),
+            reading: field.reading,
+            asked: Cell::new(0),
+        };
+        for entry in entries {
+            fields.put(entry);
+        }
+        fields
+    }
+
+    fn put(&mut self, entry: &'a Entry) {
+        let name = entry.key.text.as_str();
+        if let Some(at) = self.section.keys.iter().position(|key| key.name == name) {
+            self.put_key(at, entry);
+            return;
+        }
+        let Some(old) = self.section.old.iter().find(|old| old.name == name) else {
+            self.say_unknown(entry);
+            return;
+        };
+        match old.now {
+            Now::Renamed(now) => {
+                self.say_at_key(entry, &codes::KEY_OLD, format!("\"{name}\" is now \"{now}\""));
+                if let Some(at) = self.section.keys.iter().position(|key| key.name == now) {
+                    self.put_key(at, entry);
+                }
+            }
+            Now::Reshaped => self.old.push((old.name, &old.shape, entry)),
+            Now::Ended(instead) => {
+                self.say_at_key(entry, &codes::KEY_ENDED, format!("\"{name}\" has no effect; {instead}"));
+            }
+        }
+    }
+
+    fn put_key(&mut self, at: usize, entry: &'a Entry) {
+        let key = &self.section.keys[at];
+        if let Some(other) = self.found[at] {
+            let message = format!("\"{}\" and \"{}\" are the same key", other.key.text, entry.key.text);
+            let path = self.path_of(key.name);
+            let diagnostic = Diagnostic::new(&codes::KEY_TWICE, path, entry.key_span.clone(), message)
+                .also(other.key_span.clone(), "the other one")
+                .help(format!("keep \"{}\"", key.name));
+            self.reading.said.add(diagnostic);
+            return;
+        }
+        self.reading.keep_place(&self.path_of(key.name), &entry.place());
+        if matches!(key.shape, Shape::Section(_) | Shape::Either(_)) {
+            self.reading.keep_key_place(&self.path_of(key.name), &entry.key_span);
+        }
+        if entry.value.is_null() && key.required == Required::No && !matches!(key.shape, Shape::Free) {
+            self.say_at_key(entry, &codes::KEY_EMPTY, format!("\"{}\" has no value and is left out", entry.key.text));
+            return;
+        }
+        if key.actor != Actor::Fermata {
+            self.reading.keep_elsewhere(key, &entry.key_span);
+        }
+        self.found[at] = Some(entry);
+    }
+
+    fn say_unknown(&self, entry: &Entry) {
+        let name = entry.key.text.as_str();
+        let code = match self.section.others {
+            Others::RefusedButExtensions if name.starts_with("x-") => return,
+            Others::Ignored => &codes::KEY_IGNORED,
+            Others::Refused | Others::RefusedButExtensions => &codes::KEY_UNKNOWN,
+        };
+        let near = nearest(name, self.section.keys.iter().map(|key| key.name));
+        let help = match near {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("{} has {}", self.section.name, list(self.section.keys.iter().map(|key| key.name))),
+        };
+        let diagnostic =
+            Diagnostic::new(code, self.path.clone(), entry.key_span.clone(), format!("unknown key {}", quote(name)))
+                .help(help);
+        self.reading.said.add(diagnostic);
+    }
+
+    fn say_at_key(&self, entry: &Entry, code: &Code, message: String) {
+        self.reading.said.add(Diagnostic::new(code, self.path.clone(), entry.key_span.clone(), message));
+    }
+
+    /// The value of a key, where the map has it.
+    pub(crate) fn get(&self, name: &str) -> Option<Field<'a>> {
+        let Some(at) = self.section.keys.iter().position(|key| key.name == name) else {
+            unreachable!("{name} is not declared for {}", self.section.name)
+        };
+        self.asked.set(self.asked.get() | 1 << at);
+        let key = &self.section.keys[at];
+        match self.found[at] {
+            Some(entry) => Some(Field::of_entry(entry, self.path_of(name), &key.shape, self.reading)),
+            None => {
+                self.miss(key);
+                None
+            }
+        }
+    }
+
+    /// The value of an old key whose reader says what to write.
+    pub(crate) fn old(&self, name: &str) -> Option<Field<'a>> {
+        let (name, shape, entry) = self.old.iter().find(|(old, _, _)| *old == name)?;
+        Some(Field::of_entry(entry, self.path_of(name), shape, self.reading))
+    }
+
+    fn miss(&self, key: &Key) {
+        let needed = match key.required {
+            Required::No => false,
+            Required::Yes => true,
+            Required::Unless(other) => {
+                self.section.keys.iter().zip(&self.found).all(|(key, found)| key.name != other || found.is_none())
+            }
+        };
+        if needed && !self.reading.partial {
+            let message = format!("{} is missing", key.name);
+            let diagnostic = Diagnostic::new(&codes::KEY_MISSING, self.path.clone(), self.place.clone(), message)
+                .help(format!("write {}", key.example.trim_end()));
+            self.reading.said.add(diagnostic);
+        }
+    }
+
+    pub(crate) fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Where to point for the section as a whole: its key.
+    pub(crate) fn place(&self) -> Range<usize> {
+        self.place.clone()
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Drop for Fields<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        for (at, key) in self.section.keys.iter().enumerate() {
+            assert!(
+                self.asked.get() & (1 << at) != 0,
+                "{} of {} is declared but never read",
+                key.name,
+                self.section.name
+            );
+        }
+    }
+}
+
+impl Reading {
+    /// Whether the file has a value of this path.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.places.borrow().contains_key(path)
+    }
+
+    /// Where the value of a path stands, or the nearest value around it.
+    pub(crate) fn place(&self, path: &str) -> Range<usize> {
+        nearest_place(&self.places.borrow(), path)
+    }
+
+    /// Where the key of a path stands, or the nearest value around it.
+    pub(crate) fn key_place(&self, path: &str) -> Range<usize> {
+        self.key_places.borrow().get(path).cloned().unwrap_or_else(|| self.place(path))
+    }
+
+    pub(crate) fn keep_place(&self, path: &str, place: &Range<usize>) {
+        self.places.borrow_mut().entry(path.to_owned()).or_insert_with(|| place.clone());
+    }
+
+    fn keep_key_place(&self, path: &str, place: &Range<usize>) {
+        self.key_places.borrow_mut().entry(path.to_owned()).or_insert_with(|| place.clone());
+    }
+
+    fn keep_elsewhere(&self, key: &'static Key, place: &Range<usize>) {
+        let mut elsewhere = self.elsewhere.borrow_mut();
+        if !elsewhere.iter().any(|(known, _)| known.name == key.name) {
+            elsewhere.push((key, place.clone()));
+        }
+    }
+}
+
+fn nearest_place(places: &BTreeMap<String, Range<usize>>, path: &str) -> Range<usize> {
+    let mut path = path;
+    loop {
+        if let Some(place) = places.get(path) {
+            return place.clone();
+        }
+        match path.rfind(['.', '[']) {
+            Some(end) => path = &path[..end],
+            None => return 0..0,
+        }
+    }
+}
+
+/// One step of a path: a name as it is where it is a plain word, else in quotes.
+pub(crate) fn segment(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if !name.is_empty() && name.len() <= 64 && name.bytes().all(plain) { name.to_owned() } else { quote(name) }
+}
+
+/// The word that was probably meant.
+pub(crate) fn nearest<'w>(written: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    if written.len() > 64 {
+        return None;
+    }
+    let written = written.to_ascii_lowercase().replace('-', "_");
+    let distance = |word: &str| strsim::damerau_levenshtein(&written, word);
+    let near = words.map(|word| (distance(word), word)).min_by_key(|(distance, _)| *distance)?;
+    (near.0 <= written.len().max(near.1.len()) / 3).then_some(near.1)
+}
+
+/// `a, b and c`.
+pub(crate) fn list<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let words: Vec<&str> = words.collect();
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        Some((last, _)) => (*last).to_owned(),
+        None => String::new(),
+    }
+}

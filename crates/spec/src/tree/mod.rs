@@ -1,0 +1,90 @@
+//! A YAML document as a tree in which every key and every value knows its bytes.
+//!
+//! The tree keeps what was written: `22:22` stays `22:22`, `yes` stays `yes`. What a scalar means is decided by whoever
+//! reads it, who knows what is expected there. Nothing here knows the format, only YAML.
+
+mod json;
+mod load;
+mod maps;
+mod offsets;
+mod syntax;
+
+pub(crate) use json::json;
+pub(crate) use load::load;
+
+use std::ops::Range;
+
+/// One value and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    /// Bytes of the value; empty where nothing was written.
+    pub(crate) span: Range<usize>,
+}
+
+/// What a node is.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    Scalar(Scalar),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+/// A scalar, quotes and escapes undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scalar {
+    pub(crate) text: String,
+    /// Written without quotes, so that YAML readers may see a number, a boolean or null in it.
+    pub(crate) plain: bool,
+}
+
+/// A key with its value.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) key: Scalar,
+    pub(crate) key_span: Range<usize>,
+    pub(crate) value: Node,
+}
+
+impl Entry {
+    /// Where to point for the value: at the key where no value is written.
+    pub(crate) fn place(&self) -> Range<usize> {
+        if self.value.span.is_empty() { self.key_span.clone() } else { self.value.span.clone() }
+    }
+}
+
+impl Node {
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar(scalar) if scalar.is_null())
+    }
+
+    /// The entries of a map; none for anything else.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        match &self.kind {
+            Kind::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// Whether two values are the same, wherever they stand.
+    pub(crate) fn same(&self, other: &Node) -> bool {
+        match (&self.kind, &other.kind) {
+            (Kind::Scalar(one), Kind::Scalar(two)) => one.text == two.text,
+            (Kind::List(one), Kind::List(two)) => {
+                one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one.same(two))
+            }
+            (Kind::Map(one), Kind::Map(two)) => {
+                one.len() == two.len()
+                    && one.iter().zip(two).all(|(one, two)| one.key.text == two.key.text && one.value.same(&two.value))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Scalar {
+    /// Nothing, `~` or `null` (YAML 1.2.2, 10.3.2).
+    pub(crate) fn is_null(&self) -> bool {
+        self.plain && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
+    }
+}
