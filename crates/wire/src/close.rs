@@ -90,8 +90,12 @@ impl Close {
         Close { code, reason: Cow::Borrowed(reason) }
     }
 
-    /// Code and reason as a Close frame's payload; a longer reason is cut between characters.
+    /// Code and reason as a Close frame's payload; a longer reason is cut between characters. A code that may not stand
+    /// in a frame is left out, and the reason with it.
     pub fn payload(&self) -> Vec<u8> {
+        if !self.code.may_be_sent() {
+            return Vec::new();
+        }
         let mut end = self.reason.len().min(Close::MAX_REASON);
         while !self.reason.is_char_boundary(end) {
             end -= 1;
@@ -112,6 +116,11 @@ mod tests {
         let payload = close.payload();
         assert_eq!(payload[..2], 1012u16.to_be_bytes());
         assert_eq!(std::str::from_utf8(&payload[2..]), Ok("𝄐".repeat(30).as_str()));
+    }
+
+    #[test]
+    fn a_close_without_a_code_that_may_be_sent_is_empty() {
+        assert_eq!(Close::new(Code::ABNORMAL, "the connection is gone").payload(), b"");
     }
 
     #[test]

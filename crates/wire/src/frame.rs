@@ -27,6 +27,7 @@ pub enum Opcode {
 
 impl Opcode {
     /// From the low four bits of a frame's first byte.
+    #[inline]
     pub fn from_bits(bits: u8) -> Opcode {
         match bits & 0x0f {
             0 => Opcode::Continuation,
@@ -53,8 +54,9 @@ impl Opcode {
     }
 
     /// Control frames may stand between the fragments of a message (RFC 6455 5.5).
+    #[inline]
     pub fn is_control(self) -> bool {
-        self.bits() & 0x08 != 0
+        matches!(self, Opcode::Close | Opcode::Ping | Opcode::Pong | Opcode::Reserved(8..))
     }
 }
 
@@ -79,7 +81,7 @@ impl Head {
     /// Reads a head from the start of `bytes`; `None` while it isn't complete.
     ///
     /// A length that could have been written shorter is read all the same: RFC 6455 5.2 forbids it to senders, and
-    /// nothing becomes ambiguous by it.
+    /// nothing becomes ambiguous by it ([`Head::length_is_short`] tells, for control frames, where it matters).
     #[inline]
     pub fn read(bytes: &[u8]) -> Option<Head> {
         let (&first, &second) = (bytes.first()?, bytes.get(1)?);
@@ -98,6 +100,17 @@ impl Head {
             length,
             size: size as u8,
         })
+    }
+
+    /// Whether the length stands in the second byte: up to 125 it must (RFC 6455 5.2, "the minimal number of bytes").
+    pub fn length_is_short(&self) -> bool {
+        usize::from(self.size) == 2 + self.mask.map_or(0, |key| key.len())
+    }
+
+    /// The payload in `frame`, which begins with this head, as far as it is there.
+    pub fn unmasked<'a>(&self, frame: &'a [u8]) -> impl Iterator<Item = u8> + use<'a> {
+        let key = self.mask.unwrap_or_default();
+        frame[usize::from(self.size)..].iter().zip(key.into_iter().cycle()).map(|(byte, key)| byte ^ key)
     }
 }
 

@@ -1,0 +1,6 @@
+//! The relay against a simple reader, another implementation, and a simulated world.
+
+mod cuts;
+mod endpoint;
+mod model;
+mod streams;
