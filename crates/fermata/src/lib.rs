@@ -7,10 +7,12 @@
 pub mod app;
 pub mod cli;
 pub mod cmd;
+pub mod echo;
 pub mod front;
 pub mod http;
 pub mod net;
 pub mod os;
+pub mod page;
 pub mod probe;
 pub mod route;
 pub mod run;
