@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 pub mod check;
 pub mod echo;
+mod file;
 pub mod probe;
 pub mod schema;
 pub mod tester;

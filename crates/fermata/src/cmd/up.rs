@@ -1,9 +1,161 @@
-//! `fermata up`.
+//! `fermata up`: read the file, check it, start everything, and say what happens until the end.
 
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anstyle::{AnsiColor, Style};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use super::file::{self, Loaded};
 use super::{Answer, Failure};
+use crate::app::{self, Notice, Place, Prepared};
 use crate::cli::Up;
+use crate::page;
+use crate::public::{PublicPort, Scheme, public_ports};
 
 /// Runs it.
-pub fn run(_args: &Up) -> Result<Answer, Failure> {
-    Ok(Answer::Yes)
+pub fn run(args: &Up) -> Result<Answer, Failure> {
+    let Some(Loaded { path, spec }) = file::load(args.file.as_deref())? else { return Ok(Answer::No) };
+    let state = args.state_dir.clone().unwrap_or_else(app::default_state_dir);
+    let place = Place { folder: folder_of(&path), state };
+    if args.dry_run {
+        let plan = app::plan(&spec, &place).map_err(|error| Failure::No(error.to_string()))?;
+        anstream::print!("{plan}");
+        for port in public_ports(&spec) {
+            anstream::println!("listen  {port}");
+        }
+        return Ok(Answer::Yes);
+    }
+    log();
+    let prepared = Prepared::new(&spec, &place).map_err(|error| Failure::No(error.to_string()))?;
+    let voice = Voice { tester: spec.gateway.tester, bind: spec.gateway.bind.clone() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system)?;
+    LocalSet::new().block_on(&runtime, async {
+        let stop = stop_signal().map_err(system)?;
+        let (notices, heard) = mpsc::channel(256);
+        let speaking = tokio::task::spawn_local(speak(voice, heard));
+        let outcome = prepared.run(notices, stop).await;
+        // Everything that was said is printed before the end.
+        let _ = speaking.await;
+        outcome.map(|()| Answer::Yes).map_err(|error| Failure::No(error.to_string()))
+    })
+}
+
+fn system(error: std::io::Error) -> Failure {
+    Failure::No(error.to_string())
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
+
+/// One line per tunnel's end and per refusal, on stderr; `RUST_LOG` chooses otherwise.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second `up` in one process (as in tests) keeps the first one's log.
+    let _ = subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init();
+}
+
+/// Done at Ctrl-C or SIGTERM. A second one ends the process at once.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// What the lines need to know of the file.
+struct Voice {
+    tester: Option<bool>,
+    bind: Vec<std::net::IpAddr>,
+}
+
+async fn speak(voice: Voice, mut notices: mpsc::Receiver<Notice>) {
+    while let Some(notice) = notices.recv().await {
+        match notice {
+            Notice::Line(line) => print(&label(&line.instance.to_string()), &line.text),
+            Notice::Instance(event) => print(&label("fermata"), &event.to_string()),
+            Notice::Warning(text) => {
+                let yellow = AnsiColor::Yellow.on_default().bold();
+                print(&label("fermata"), &format!("{yellow}warning{yellow:#}: {text}"));
+            }
+            Notice::Ready(ports) => voice.ready(&ports),
+            Notice::Stopping { tunnels: 0 } => print(&label("fermata"), "stopping"),
+            Notice::Stopping { tunnels } => {
+                print(&label("fermata"), &format!("stopping; {tunnels} tunnels are told so (Close 1001)"));
+            }
+        }
+    }
+}
+
+impl Voice {
+    fn ready(&self, ports: &[PublicPort]) {
+        let bold = Style::new().bold();
+        for port in ports {
+            let url = self.url(port);
+            let names: Vec<String> = port
+                .services
+                .iter()
+                .map(|(service, count)| format!("{service} ({count} instance{})", if *count == 1 { "" } else { "s" }))
+                .collect();
+            print(&label("fermata"), &format!("{bold}{url}{bold:#}  {}", names.join(", ")));
+        }
+        if let Some(page) = self.tester(ports) {
+            print(&label("fermata"), &format!("try it in a browser: {bold}{page}{bold:#}"));
+        }
+        let green = AnsiColor::Green.on_default().bold();
+        // The contract: a line that starts with `ready`.
+        anstream::println!("{green}ready{green:#}  Ctrl-C stops");
+        let _ = anstream::stdout().flush();
+    }
+
+    fn host(&self) -> String {
+        match self.bind.iter().find(|ip| !ip.is_unspecified()) {
+            Some(std::net::IpAddr::V6(ip)) => format!("[{ip}]"),
+            Some(ip) => ip.to_string(),
+            None => "localhost".into(),
+        }
+    }
+
+    fn url(&self, port: &PublicPort) -> String {
+        format!("{}://{}:{}", port.scheme.name(), self.host(), port.port)
+    }
+
+    fn tester(&self, ports: &[PublicPort]) -> Option<String> {
+        let on = self.tester.unwrap_or_else(|| self.bind.iter().any(|ip| ip.is_loopback() || ip.is_unspecified()));
+        let port = ports.iter().filter(|_| on).find_map(|port| match port.scheme {
+            Scheme::Http => Some(("http", port.port)),
+            Scheme::Https => Some(("https", port.port)),
+            Scheme::Tcp | Scheme::Udp => None,
+        });
+        port.map(|(scheme, port)| format!("{scheme}://{}:{port}{}", self.host(), page::TESTER_PATH))
+    }
+}
+
+/// A prefix of one width, in a colour of its own.
+fn label(name: &str) -> String {
+    const COLOURS: [AnsiColor; 6] = [
+        AnsiColor::Cyan,
+        AnsiColor::Magenta,
+        AnsiColor::Blue,
+        AnsiColor::Green,
+        AnsiColor::BrightCyan,
+        AnsiColor::BrightMagenta,
+    ];
+    let sum: usize = name.bytes().map(usize::from).sum();
+    let style = if name == "fermata" { Style::new().bold() } else { COLOURS[sum % COLOURS.len()].on_default() };
+    format!("{style}{name:<12}{style:#} │")
+}
+
+fn print(label: &str, text: &str) {
+    anstream::println!("{label} {text}");
+    let _ = anstream::stdout().flush();
 }

@@ -1,1 +1,12 @@
-//! net
+//! Sockets: listening, connecting, and the two ends of a tunnel to be. No HTTP here, and no choice of where to go.
+
+mod arrival;
+mod dial;
+mod holder;
+mod leg;
+mod listen;
+
+pub use arrival::Arrival;
+pub use dial::dial;
+pub use leg::{Leg, Parts};
+pub use listen::{BindError, Listener, Transport, bind, has_ipv6};

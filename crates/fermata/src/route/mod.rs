@@ -1,1 +1,11 @@
-//! route
+//! Which service a request belongs to, and which of its instances gets it.
+//!
+//! Nothing here connects to anything: a [`Table`] and its [`Pool`]s say where to go.
+
+mod admission;
+mod pool;
+mod table;
+
+pub use admission::{Admission, Denied, Guests};
+pub use pool::{Endpoint, Lease, Pool, Target};
+pub use table::{Route, Table};

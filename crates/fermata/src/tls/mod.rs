@@ -1,1 +1,13 @@
-//! tls
+//! TLS: sessions on bytes, certificates and which of them a client gets. No socket is opened here.
+
+mod certificates;
+mod config;
+mod self_signed;
+mod session;
+mod watch;
+
+pub use certificates::{Certificates, LoadError};
+pub use config::server_config;
+pub use self_signed::self_signed;
+pub use session::Session;
+pub use watch::watch;

@@ -1,1 +1,20 @@
-//! tunnel
+//! Established tunnels: moving their bytes, ending them well, and knowing every one that lives.
+//!
+//! [`Engine`] owns both sockets of every tunnel of one thread. It refuses to know HTTP, routes or why a tunnel was made;
+//! that is on the tunnel's [`Card`].
+
+mod card;
+mod end;
+mod ending;
+mod engine;
+mod ledger;
+mod pump;
+mod tick;
+mod tunnel;
+mod work;
+
+pub use card::{Card, TunnelId};
+pub use ending::{Cause, Ending};
+pub use engine::{Engine, Kind, Opened};
+pub use ledger::Ledger;
+pub use work::{Command, Commands, Which, run};

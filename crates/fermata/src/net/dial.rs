@@ -1,0 +1,42 @@
+//! Connects to an endpoint.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, UnixStream, lookup_host};
+
+use super::leg::Leg;
+use super::listen::SOCKET_BUFFER;
+use crate::route::Target;
+
+/// Connects within `limit`; a name's addresses are tried one after the other.
+pub async fn dial(target: &Target, limit: Duration) -> io::Result<Leg> {
+    let connected = async {
+        match target {
+            Target::Ip(address) => connect(*address).await,
+            Target::Name(name, port) => {
+                let mut last = io::Error::new(io::ErrorKind::NotFound, format!("the name {name} has no address"));
+                for address in lookup_host((name.as_str(), *port)).await? {
+                    match connect(address).await {
+                        Ok(leg) => return Ok(leg),
+                        Err(error) => last = error,
+                    }
+                }
+                Err(last)
+            }
+            Target::Unix(path) => Ok(UnixStream::connect(path).await?.into()),
+        }
+    };
+    tokio::time::timeout(limit, connected).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn connect(address: SocketAddr) -> io::Result<Leg> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_recv_buffer_size(SOCKET_BUFFER as u32)?;
+    socket.set_send_buffer_size(SOCKET_BUFFER as u32)?;
+    let stream = socket.connect(address).await?;
+    // Small frames must not wait for an acknowledgement (tcp(7), TCP_NODELAY).
+    stream.set_nodelay(true)?;
+    Ok(stream.into())
+}

@@ -1,0 +1,247 @@
+//! From the file to the data plane: which public ports there are, which routes lead from them, and which pools the
+//! instances fill.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use fermata_spec::{Address, Service, Source, Spec};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::route::{Guests, Pool, Route, Target};
+use crate::run::health::{At, Checker, Verdict};
+use crate::run::plan::RunningPlan;
+use crate::run::{Event, InstanceName, Plan};
+
+/// What a public port speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scheme {
+    /// HTTP and WebSocket.
+    Http,
+    /// The same over TLS.
+    Https,
+    /// Raw TCP.
+    Tcp,
+    /// Raw UDP.
+    Udp,
+}
+
+impl Scheme {
+    /// As in a URL of a WebSocket, or of what else the port carries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Http => "ws",
+            Scheme::Https => "wss",
+            Scheme::Tcp => "tcp",
+            Scheme::Udp => "udp",
+        }
+    }
+}
+
+/// One public port and the services behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicPort {
+    /// What it speaks.
+    pub scheme: Scheme,
+    /// Its number.
+    pub port: u16,
+    /// The services, in the order of the file, and how many instances each has.
+    pub services: Vec<(Arc<str>, u32)>,
+}
+
+impl fmt::Display for PublicPort {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:<3} {:>5}  ", self.scheme.name(), self.port)?;
+        for (at, (service, instances)) in self.services.iter().enumerate() {
+            if at > 0 {
+                out.write_str(", ")?;
+            }
+            write!(out, "{service} ({instances} {})", if *instances == 1 { "instance" } else { "instances" })?;
+        }
+        Ok(())
+    }
+}
+
+/// The public ports of a file.
+pub fn public_ports(spec: &Spec) -> Vec<PublicPort> {
+    let mut ports: BTreeMap<(u16, Scheme), Vec<(Arc<str>, u32)>> = BTreeMap::new();
+    for service in &spec.services {
+        for (scheme, port, _) in published(service) {
+            let services = ports.entry((port, scheme)).or_default();
+            if !services.iter().any(|(name, _)| *name == service.name) {
+                services.push((service.name.clone(), instances(service)));
+            }
+        }
+    }
+    ports.into_iter().map(|((port, scheme), services)| PublicPort { scheme, port, services }).collect()
+}
+
+/// Scheme, public port and container port of everything that a service publishes.
+fn published(service: &Service) -> impl Iterator<Item = (Scheme, u16, u16)> {
+    service.ports.iter().flat_map(|port| {
+        let all =
+            [(Scheme::Http, port.http), (Scheme::Https, port.https), (Scheme::Tcp, port.tcp), (Scheme::Udp, port.udp)];
+        all.into_iter().filter_map(|(scheme, public)| Some((scheme, public?, port.container)))
+    })
+}
+
+fn instances(service: &Service) -> u32 {
+    match &service.source {
+        Source::Running(addresses) => addresses.len().max(1) as u32,
+        _ => service.replicas,
+    }
+}
+
+/// A pool for each container port of each service.
+pub struct Pools {
+    pools: BTreeMap<(Arc<str>, u16), Arc<Pool>>,
+}
+
+impl Pools {
+    /// Empty pools.
+    pub fn new(spec: &Spec) -> Pools {
+        let pools = spec.services.iter().flat_map(|service| {
+            service.ports.iter().map(|port| {
+                let key = (service.name.clone(), port.container);
+                (key, Arc::new(Pool::new(service.name.clone(), service.balance)))
+            })
+        });
+        Pools { pools: pools.collect() }
+    }
+
+    /// Keeps the pools true to what instances do.
+    pub fn follow(&self, event: &Event) {
+        match event {
+            Event::Ready { instance, addresses } => {
+                for (port, address) in addresses.iter() {
+                    if let Some(pool) = self.pools.get(&(instance.service.clone(), *port)) {
+                        pool.add(&instance.to_string().into(), Target::Ip(*address));
+                    }
+                }
+            }
+            Event::NotReady { instance, .. }
+            | Event::Exited { instance, .. }
+            | Event::Stopping(instance)
+            | Event::Stopped(instance) => self.remove(instance),
+            Event::Swept { .. } | Event::Trouble(_) | Event::Starting(_) | Event::Waiting { .. } => {}
+        }
+    }
+
+    fn remove(&self, instance: &InstanceName) {
+        let name = instance.to_string();
+        for ((service, _), pool) in &self.pools {
+            if *service == instance.service {
+                pool.remove(&name);
+            }
+        }
+    }
+
+    /// Adds what runs already and has no check that could be made; returns the others, which are waited for.
+    pub fn add_running(&self, plan: &Plan) -> Vec<(Arc<str>, usize)> {
+        let mut waited_for = Vec::new();
+        for service in &plan.running {
+            let checked = checks(service).len();
+            if checked > 0 {
+                waited_for.push((service.name.clone(), checked));
+                continue;
+            }
+            for (instance, address) in named(service) {
+                self.add_address(service, &instance, address);
+            }
+        }
+        waited_for
+    }
+
+    /// Checks what runs already, and tells as a supervisor would; ends when dropped.
+    pub fn watch_running(self: &Arc<Self>, plan: &Plan, events: &mpsc::UnboundedSender<Event>) -> JoinSet<()> {
+        let mut watches = JoinSet::new();
+        for service in &plan.running {
+            for (instance, address, checker) in checks(service) {
+                let (pools, events, service) = (self.clone(), events.clone(), service.clone());
+                watches.spawn_local(async move {
+                    let tell = |verdict| {
+                        let event = match verdict {
+                            Verdict::Passes => {
+                                pools.add_address(&service, &instance, &address);
+                                Event::Ready { instance: instance.clone(), addresses: Arc::default() }
+                            }
+                            Verdict::Fails(reason) => Event::NotReady { instance: instance.clone(), reason },
+                        };
+                        // Whoever listens may have stopped; the pools are what counts.
+                        drop(events.send(event));
+                    };
+                    let never = checker.follow(Instant::now(), tell).await;
+                    match never {}
+                });
+            }
+        }
+        watches
+    }
+
+    fn add_address(&self, service: &RunningPlan, instance: &InstanceName, address: &Address) {
+        for port in &service.ports {
+            if let Some(pool) = self.pools.get(&(service.name.clone(), *port)) {
+                pool.add(&instance.to_string().into(), target_of(address, *port));
+            }
+        }
+    }
+
+    fn find(&self, service: &Service, port: u16) -> Option<Arc<Pool>> {
+        self.pools.get(&(service.name.clone(), port)).cloned()
+    }
+}
+
+/// The routes of a file, in its order.
+pub fn routes(spec: &Spec, pools: &Pools) -> Vec<(u16, Route)> {
+    let mut routes = Vec::new();
+    for service in &spec.services {
+        let (websocket, guests) = (Arc::new(service.websocket.clone()), Arc::new(Guests::default()));
+        for (scheme, public, container) in published(service) {
+            let Some(pool) = pools.find(service, container) else { continue };
+            let hosts = match scheme {
+                Scheme::Http | Scheme::Https => service.traffic_matches.clone(),
+                Scheme::Tcp | Scheme::Udp => Vec::new(),
+            };
+            routes.push((public, Route { hosts, pool, websocket: websocket.clone(), guests: guests.clone() }));
+        }
+    }
+    routes
+}
+
+fn named(service: &RunningPlan) -> impl Iterator<Item = (InstanceName, &Address)> {
+    (1..)
+        .zip(&service.addresses)
+        .map(|(number, address)| (InstanceName { service: service.name.clone(), number }, address))
+}
+
+/// The checks of what runs already: of addresses, since a name's addresses come and go.
+fn checks(service: &RunningPlan) -> Vec<(InstanceName, Address, Checker)> {
+    let (Some(check), Some(port)) = (&service.ready, service.ports.first()) else { return Vec::new() };
+    named(service)
+        .filter_map(|(instance, address)| {
+            let at = match target_of(address, *port) {
+                Target::Ip(address) => At::Tcp(address),
+                Target::Unix(path) => At::Unix(path),
+                Target::Name(..) => return None,
+            };
+            let checker = Checker::new(check, at, |words| service.surroundings.launch(words, &[]));
+            Some((instance, address.clone(), checker))
+        })
+        .collect()
+}
+
+fn target_of(address: &Address, container: u16) -> Target {
+    match address {
+        Address::Unix(path) => Target::Unix(path.into()),
+        Address::Host { host, port } => {
+            let port = port.unwrap_or(container);
+            match host.parse::<IpAddr>() {
+                Ok(ip) => Target::Ip(SocketAddr::new(ip, port)),
+                Err(_) => Target::Name(host.clone(), port),
+            }
+        }
+    }
+}

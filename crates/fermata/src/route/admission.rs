@@ -1,0 +1,92 @@
+//! Who may come in: how many tunnels a service has, in all and by address, counted from the handshake to the tunnel's end.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The tunnels of one service.
+#[derive(Debug, Default)]
+pub struct Guests {
+    all: AtomicU32,
+    by_address: Mutex<HashMap<IpAddr, u32>>,
+}
+
+/// A place that is held until this is dropped.
+#[derive(Debug)]
+pub struct Admission {
+    guests: Arc<Guests>,
+    client: IpAddr,
+}
+
+/// Why somebody may not come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// The service has as many as it takes.
+    Full,
+    /// This address has as many as one may have.
+    FullForAddress,
+}
+
+impl Guests {
+    /// Takes a place, if there is one.
+    pub fn admit(
+        self: &Arc<Self>,
+        client: IpAddr,
+        most: Option<u32>,
+        most_per_address: Option<u32>,
+    ) -> Result<Admission, Denied> {
+        let mut by_address = self.by_address();
+        let here = by_address.get(&client).copied().unwrap_or(0);
+        if most_per_address.is_some_and(|most| here >= most) {
+            return Err(Denied::FullForAddress);
+        }
+        if most.is_some_and(|most| self.all.load(Ordering::Relaxed) >= most) {
+            return Err(Denied::Full);
+        }
+        by_address.insert(client, here + 1);
+        self.all.fetch_add(1, Ordering::Relaxed);
+        Ok(Admission { guests: self.clone(), client })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        self.all.load(Ordering::Relaxed)
+    }
+
+    fn by_address(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
+        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut by_address = self.guests.by_address();
+        if let Some(count) = by_address.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                by_address.remove(&self.client);
+            }
+        }
+        self.guests.all.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_again_when_its_holder_leaves() {
+        let guests = Arc::new(Guests::default());
+        let [one, two]: [IpAddr; 2] = [[127, 0, 0, 1].into(), [127, 0, 0, 2].into()];
+        let first = guests.admit(one, Some(2), Some(1)).expect("a place");
+        assert_eq!(guests.admit(one, Some(2), Some(1)).expect_err("one each"), Denied::FullForAddress);
+        let second = guests.admit(two, Some(2), Some(1)).expect("a place");
+        drop(first);
+        let again = guests.admit(one, Some(2), Some(1)).expect("a place");
+        assert_eq!(guests.admit([127, 0, 0, 3].into(), Some(2), None).expect_err("two in all"), Denied::Full);
+        drop((second, again));
+        assert_eq!((guests.count(), guests.by_address().len()), (0, 0));
+    }
+}

@@ -1,0 +1,232 @@
+//! A pool: the endpoints of one service behind one container port, and the pick of one of them.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use fermata_spec::Balance;
+
+/// Where an endpoint listens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// TCP (or UDP, where the public port is one).
+    Ip(SocketAddr),
+    /// A host name that is resolved when it is dialled.
+    Name(String, u16),
+    /// A UNIX stream socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Ip(address) => address.fmt(out),
+            Target::Name(name, port) => write!(out, "{name}:{port}"),
+            Target::Unix(path) => write!(out, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// One address of one instance.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The instance's name, `web.1`.
+    pub instance: Arc<str>,
+    /// Where it listens.
+    pub target: Target,
+    /// Requests and tunnels that use it now.
+    live: AtomicU32,
+}
+
+impl Endpoint {
+    /// An endpoint that nothing uses yet.
+    pub fn new(instance: Arc<str>, target: Target) -> Endpoint {
+        Endpoint { instance, target, live: AtomicU32::new(0) }
+    }
+
+    /// Requests and tunnels that use it now.
+    pub fn live(&self) -> u32 {
+        self.live.load(Ordering::Relaxed)
+    }
+}
+
+/// The endpoints of one service that may be picked now.
+#[derive(Debug)]
+pub struct Pool {
+    service: Arc<str>,
+    balance: Balance,
+    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    turn: AtomicUsize,
+}
+
+impl Pool {
+    /// A pool without endpoints.
+    pub fn new(service: Arc<str>, balance: Balance) -> Pool {
+        Pool { service, balance, endpoints: ArcSwap::default(), turn: AtomicUsize::new(0) }
+    }
+
+    /// The service whose instances these are.
+    pub fn service(&self) -> &Arc<str> {
+        &self.service
+    }
+
+    /// The endpoints that may be picked now.
+    pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
+        self.endpoints.load_full()
+    }
+
+    /// Adds an endpoint, or leaves the one of the same instance and target with its count.
+    pub fn add(&self, instance: &Arc<str>, target: Target) {
+        let fresh = Arc::new(Endpoint::new(instance.clone(), target));
+        self.endpoints.rcu(|known| {
+            let mut all = Vec::clone(known);
+            if !all.iter().any(|one| one.instance == fresh.instance && one.target == fresh.target) {
+                all.push(fresh.clone());
+            }
+            all
+        });
+    }
+
+    /// Takes the endpoints of an instance out; what uses them goes on.
+    pub fn remove(&self, instance: &str) {
+        self.endpoints.rcu(|known| known.iter().filter(|one| &*one.instance != instance).cloned().collect::<Vec<_>>());
+    }
+
+    /// Picks an endpoint for `client` that is not among `tried`.
+    pub fn pick(&self, client: IpAddr, tried: &[Lease]) -> Option<Lease> {
+        let endpoints = self.endpoints.load();
+        let open: Vec<&Arc<Endpoint>> =
+            endpoints.iter().filter(|one| !tried.iter().any(|lease| Arc::ptr_eq(&lease.endpoint, one))).collect();
+        let picked = match self.balance {
+            Balance::Leastconn => self.least(&open),
+            Balance::Roundrobin => open.get(self.turn(open.len())).copied(),
+            Balance::Random => less_loaded_of_two(&open),
+            Balance::Source => highest_hash(&open, client),
+        }?;
+        picked.live.fetch_add(1, Ordering::Relaxed);
+        Some(Lease { service: self.service.clone(), endpoint: picked.clone() })
+    }
+
+    /// The first of the least loaded, beginning at another one each time, so that equals take turns.
+    fn least<'a>(&self, open: &[&'a Arc<Endpoint>]) -> Option<&'a Arc<Endpoint>> {
+        let first = self.turn(open.len());
+        let (before, after) = open.split_at_checked(first)?;
+        after.iter().chain(before).min_by_key(|one| one.live()).copied()
+    }
+
+    fn turn(&self, among: usize) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed) % among.max(1)
+    }
+}
+
+fn less_loaded_of_two<'a>(open: &[&'a Arc<Endpoint>]) -> Option<&'a Arc<Endpoint>> {
+    let one = fastrand::usize(..open.len().max(1));
+    let other = fastrand::usize(..open.len().max(1));
+    [open.get(one)?, open.get(other)?].into_iter().min_by_key(|endpoint| endpoint.live()).copied()
+}
+
+/// Rendezvous hashing: when an endpoint leaves, only its own clients move (Thaler and Ravishankar, 1998).
+fn highest_hash<'a>(open: &[&'a Arc<Endpoint>], client: IpAddr) -> Option<&'a Arc<Endpoint>> {
+    open.iter()
+        .max_by_key(|endpoint| {
+            let mut hasher = DefaultHasher::new();
+            (client, &endpoint.instance).hash(&mut hasher);
+            hasher.finish()
+        })
+        .copied()
+}
+
+/// One pick from a pool; the endpoint counts it until it is dropped.
+#[derive(Debug)]
+pub struct Lease {
+    service: Arc<str>,
+    endpoint: Arc<Endpoint>,
+}
+
+impl Lease {
+    /// The service's name.
+    pub fn service(&self) -> &Arc<str> {
+        &self.service
+    }
+
+    /// The instance's name.
+    pub fn instance(&self) -> &Arc<str> {
+        &self.endpoint.instance
+    }
+
+    /// Where it listens.
+    pub fn target(&self) -> &Target {
+        &self.endpoint.target
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.endpoint.live.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn pool(balance: Balance, instances: &[&str]) -> Pool {
+        let pool = Pool::new("web".into(), balance);
+        for (at, instance) in instances.iter().enumerate() {
+            pool.add(&Arc::from(*instance), Target::Ip(SocketAddr::from(([127, 0, 0, 1], 3000 + at as u16))));
+        }
+        pool
+    }
+
+    fn names(leases: &[Lease]) -> Vec<&str> {
+        leases.iter().map(|lease| &**lease.instance()).collect()
+    }
+
+    #[test]
+    fn leastconn_fills_the_emptier_instance_after_a_scale_up() {
+        let pool = pool(Balance::Leastconn, &["web.1"]);
+        let mut held: Vec<Lease> = (0..40).filter_map(|_| pool.pick(CLIENT, &[])).collect();
+        pool.add(&Arc::from("web.2"), Target::Name("b".into(), 1));
+        held.extend((0..40).filter_map(|_| pool.pick(CLIENT, &[])));
+        let second = held.iter().filter(|lease| &**lease.instance() == "web.2").count();
+        assert_eq!((held.len(), second), (80, 40));
+    }
+
+    #[test]
+    fn every_balance_avoids_what_was_tried_and_ends_with_none() {
+        for balance in [Balance::Leastconn, Balance::Roundrobin, Balance::Random, Balance::Source] {
+            let pool = pool(balance, &["web.1", "web.2", "web.3"]);
+            let mut tried = Vec::new();
+            while let Some(lease) = pool.pick(CLIENT, &tried) {
+                tried.push(lease);
+            }
+            let mut names = names(&tried);
+            names.sort_unstable();
+            assert_eq!(names, ["web.1", "web.2", "web.3"], "{balance:?}");
+        }
+    }
+
+    #[test]
+    fn source_keeps_a_client_on_its_instance_when_another_leaves() {
+        let pool = pool(Balance::Source, &["web.1", "web.2", "web.3"]);
+        let first = pool.pick(CLIENT, &[]).expect("an endpoint").instance().clone();
+        let other = ["web.1", "web.2", "web.3"].into_iter().find(|name| *name != &*first).expect("another");
+        pool.remove(other);
+        assert_eq!(pool.pick(CLIENT, &[]).expect("an endpoint").instance(), &first);
+    }
+
+    #[test]
+    fn a_dropped_lease_is_given_back() {
+        let pool = pool(Balance::Leastconn, &["web.1"]);
+        let lease = pool.pick(CLIENT, &[]).expect("an endpoint");
+        assert_eq!(pool.endpoints()[0].live(), 1);
+        drop(lease);
+        assert_eq!(pool.endpoints()[0].live(), 0);
+    }
+}

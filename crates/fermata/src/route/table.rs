@@ -1,0 +1,132 @@
+//! The table: public port and host name to service. Immutable; a reload makes another.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fermata_spec::{HostPattern, WebSocket};
+
+use super::admission::Guests;
+use super::pool::Pool;
+
+/// One service behind one public port.
+#[derive(Debug)]
+pub struct Route {
+    /// The names that it answers to; empty for every name.
+    pub hosts: Vec<HostPattern>,
+    /// Where its requests go.
+    pub pool: Arc<Pool>,
+    /// What its tunnels may do.
+    pub websocket: Arc<WebSocket>,
+    /// Its tunnels, for its limits; shared by all its routes.
+    pub guests: Arc<Guests>,
+}
+
+impl Route {
+    /// The service's name.
+    pub fn service(&self) -> &Arc<str> {
+        self.pool.service()
+    }
+}
+
+/// All routes, by public port.
+#[derive(Debug, Default)]
+pub struct Table {
+    ports: HashMap<u16, Names>,
+}
+
+/// The names of one public port.
+#[derive(Debug, Default)]
+struct Names {
+    exact: HashMap<String, Arc<Route>>,
+    /// Longest first, so that the closest one wins.
+    under: Vec<(String, Arc<Route>)>,
+    any: Option<Arc<Route>>,
+}
+
+impl Table {
+    /// A table of routes in the order of the file. A name beats a pattern and a longer pattern a shorter one, as for
+    /// nginx's `server_name`, which the format comes from; between equals the first in the file gets the request.
+    pub fn new(routes: impl IntoIterator<Item = (u16, Route)>) -> Table {
+        let mut table = Table::default();
+        for (port, route) in routes {
+            table.ports.entry(port).or_default().add(&Arc::new(route));
+        }
+        for names in table.ports.values_mut() {
+            // Stable: equals keep the order of the file.
+            names.under.sort_by_key(|(domain, _)| std::cmp::Reverse(domain.len()));
+        }
+        table
+    }
+
+    /// The route of a request for `host` (without a port; any case) on a public port.
+    pub fn find(&self, port: u16, host: &str) -> Option<&Arc<Route>> {
+        let names = self.ports.get(&port)?;
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        names.exact.get(&host).or_else(|| names.under(&host)).or(names.any.as_ref())
+    }
+}
+
+impl Names {
+    fn add(&mut self, route: &Arc<Route>) {
+        if route.hosts.is_empty() {
+            self.any.get_or_insert_with(|| route.clone());
+        }
+        for host in &route.hosts {
+            match host {
+                HostPattern::Any => drop(self.any.get_or_insert_with(|| route.clone())),
+                HostPattern::Exact(name) => drop(self.exact.entry(name.clone()).or_insert_with(|| route.clone())),
+                HostPattern::Under(domain) => self.under.push((domain.clone(), route.clone())),
+            }
+        }
+    }
+
+    fn under(&self, host: &str) -> Option<&Arc<Route>> {
+        self.under
+            .iter()
+            .find(|(domain, _)| {
+                host.strip_suffix(domain.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+            })
+            .map(|(_, route)| route)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fermata_spec::Balance;
+
+    use super::*;
+
+    fn route(service: &str, hosts: Vec<HostPattern>) -> Route {
+        let pool = Arc::new(Pool::new(service.into(), Balance::default()));
+        Route { hosts, pool, websocket: Arc::default(), guests: Arc::default() }
+    }
+
+    fn table() -> Table {
+        let exact = |name: &str| HostPattern::Exact(name.into());
+        let under = |domain: &str| HostPattern::Under(domain.into());
+        Table::new([
+            (8080, route("wild", vec![under("example.com")])),
+            (8080, route("api", vec![exact("api.example.com")])),
+            (8080, route("late", vec![exact("api.example.com"), under("eu.example.com")])),
+            (8080, route("rest", vec![HostPattern::Any])),
+            (8080, route("never", vec![])),
+            (9000, route("only", vec![exact("one.example.com")])),
+        ])
+    }
+
+    #[test]
+    fn the_closest_name_wins_and_between_equals_the_first_of_the_file() {
+        let table = table();
+        let name = |port, host| table.find(port, host).map(|route| route.service().to_string());
+        assert_eq!(name(8080, "api.example.com"), Some("api".to_string()));
+        assert_eq!(name(8080, "API.Example.COM."), Some("api".to_string()));
+        assert_eq!(name(8080, "x.example.com"), Some("wild".to_string()));
+        assert_eq!(name(8080, "a.b.example.com"), Some("wild".to_string()));
+        assert_eq!(name(8080, "x.eu.example.com"), Some("late".to_string()));
+        assert_eq!(name(8080, "example.com"), Some("rest".to_string()));
+        assert_eq!(name(8080, ".example.com"), Some("rest".to_string()));
+        assert_eq!(name(8080, "badexample.com"), Some("rest".to_string()));
+        assert_eq!(name(9000, "two.example.com"), None);
+        assert_eq!(name(9001, "one.example.com"), None);
+    }
+}

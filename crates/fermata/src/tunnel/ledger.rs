@@ -1,0 +1,65 @@
+//! What is known of all tunnels together, over all threads: how many live, how many ended and why.
+//!
+//! Each engine holds its own tunnels; here are only the figures that limits and reports need at once.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fermata_wire::Code;
+
+use super::card::{Card, TunnelId};
+use super::ending::Ending;
+
+/// The figures of all tunnels of the process.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    next: AtomicU64,
+    live: AtomicU64,
+    endings: Mutex<BTreeMap<(&'static str, Code), u64>>,
+}
+
+impl Ledger {
+    /// A fresh name for a tunnel.
+    pub fn name(&self) -> TunnelId {
+        TunnelId(self.next.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Tunnels that live now.
+    pub fn live(&self) -> u64 {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// How many tunnels ended, by cause and close code.
+    pub fn endings(&self) -> BTreeMap<(&'static str, Code), u64> {
+        self.endings.lock().map(|endings| endings.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn opened(&self) {
+        self.live.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The one line and the one count of a tunnel's end.
+    pub(super) fn ended(&self, card: &Card, ending: &Ending) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        if let Ok(mut endings) = self.endings.lock() {
+            *endings.entry((ending.cause.name(), ending.code)).or_default() += 1;
+        }
+        tracing::info!(
+            target: "tunnel",
+            id = card.id.0,
+            service = %card.lease.service(),
+            instance = %card.lease.instance(),
+            client = %card.client,
+            tls = card.tls,
+            cause = %ending.cause,
+            code = ending.code.0,
+            seconds = ending.lived.as_secs_f32(),
+            bytes_in = ending.bytes[0],
+            bytes_out = ending.bytes[1],
+            messages_in = ending.messages[0],
+            messages_out = ending.messages[1],
+            "tunnel ended"
+        );
+    }
+}

@@ -1,0 +1,31 @@
+//! Coarse time: tenths of a second since an engine began. Four bytes a tunnel instead of sixteen, and fine enough for
+//! deadlines that are counted in seconds.
+
+use std::time::{Duration, Instant};
+
+/// A point in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Tick(u32);
+
+impl Tick {
+    /// How long a tick is.
+    pub(super) const LENGTH: Duration = Duration::from_millis(100);
+    /// Later than everything.
+    pub(super) const NEVER: Tick = Tick(u32::MAX);
+
+    /// The tick of now, for an engine that began at `start`.
+    pub(super) fn since(start: Instant) -> Tick {
+        Tick(u32::try_from(start.elapsed().as_millis() / Tick::LENGTH.as_millis()).unwrap_or(u32::MAX - 1))
+    }
+
+    /// This much later, at least one tick.
+    pub(super) fn after(self, duration: Duration) -> Tick {
+        let ticks = duration.as_millis().div_ceil(Tick::LENGTH.as_millis()).max(1);
+        Tick(u32::try_from(ticks).map_or(u32::MAX - 1, |ticks| self.0.saturating_add(ticks).min(u32::MAX - 1)))
+    }
+
+    /// How long ago `earlier` was, in milliseconds.
+    pub(super) fn millis_since(self, earlier: Tick) -> u64 {
+        u64::from(self.0.saturating_sub(earlier.0)) * Tick::LENGTH.as_millis() as u64
+    }
+}
