@@ -4,6 +4,7 @@
 //! becomes a tree that knows its bytes (`tree`), the tree becomes values by the tables of the format (`grammar`, `reader`,
 //! `format`), and rules look at the values together (`check`).
 
+mod advice;
 mod check;
 pub mod diagnostic;
 mod format;

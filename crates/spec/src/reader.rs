@@ -211,7 +211,7 @@ impl<'a> Field<'a> {
     /// A map with the keys of a section.
     pub(crate) fn fields_of(&self, section: &'static Section) -> Option<Fields<'a>> {
         let Kind::Map(entries) = &self.node.kind else {
-            self.expect();
+            self.expect_fields(section);
             return None;
         };
         Some(Fields::sort(entries, section, self))
@@ -224,6 +224,9 @@ impl<'a> Field<'a> {
 
     /// Says that something else belongs here.
     pub(crate) fn expect(&self) {
+        if self.reading.partial && self.node.is_null() {
+            return;
+        }
         let found = match &self.node.kind {
             Kind::Scalar(scalar) if scalar.is_null() => "nothing".to_owned(),
             Kind::Scalar(scalar) => quote(&scalar.text),
@@ -231,6 +234,19 @@ impl<'a> Field<'a> {
             Kind::Map(_) => "a map".to_owned(),
         };
         self.say(&codes::VALUE_TYPE, format!("expected {}, found {found}", self.shape.expected()));
+    }
+
+    /// Says that a map with these keys belongs here. `image nginx` is one without its colon.
+    fn expect_fields(&self, section: &Section) {
+        let text = self.scalar().filter(|scalar| scalar.plain).map_or("", |scalar| &scalar.text);
+        let word = text.split([' ', ':']).next().unwrap_or_default();
+        if section.keys.iter().any(|key| key.name == word) {
+            let rest = text[word.len()..].trim_start_matches(':').trim_start();
+            let help = if rest.starts_with('-') { format!("write {word}:") } else { format!("write {word}: {rest}") };
+            self.say_help(&codes::YAML_COLON, format!("a colon and a blank are missing after {word}"), help.trim_end());
+            return;
+        }
+        self.expect();
     }
 
     fn expect_list(&self, shape: &'static Shape) {
@@ -306,7 +322,10 @@ impl<'a> Fields<'a> {
             self.reading.keep_key_place(&self.path_of(key.name), &entry.key_span);
         }
         if entry.value.is_null() && key.required == Required::No && !matches!(key.shape, Shape::Free) {
-            self.say_at_key(entry, &codes::KEY_EMPTY, format!("\"{}\" has no value and is left out", entry.key.text));
+            if !self.reading.partial {
+                let message = format!("\"{}\" has no value and is left out", entry.key.text);
+                self.say_at_key(entry, &codes::KEY_EMPTY, message);
+            }
             return;
         }
         if key.actor != Actor::Fermata {
@@ -322,11 +341,7 @@ impl<'a> Fields<'a> {
             Others::Ignored => &codes::KEY_IGNORED,
             Others::Refused | Others::RefusedButExtensions => &codes::KEY_UNKNOWN,
         };
-        let near = nearest(name, self.section.keys.iter().map(|key| key.name));
-        let help = match near {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("{} has {}", self.section.name, list(self.section.keys.iter().map(|key| key.name))),
-        };
+        let help = crate::advice::unknown_key(name, self.section);
         let diagnostic =
             Diagnostic::new(code, self.path.clone(), entry.key_span.clone(), format!("unknown key {}", quote(name)))
                 .help(help);

@@ -10,9 +10,33 @@ use crate::reader::{Reading, nearest, segment};
 use super::path;
 
 pub(super) fn check(services: &[Service], reading: &Reading) {
+    not_labels(services, reading);
     unknown_requires(services, reading);
     unknown_references(services, reading);
     Cycles::new(services, reading).find();
+}
+
+/// Names that are no DNS labels (RFC 1123, 2.1) and that Kubernetes therefore refuses. Said once for all of them: real
+/// files that have one have many.
+fn not_labels(services: &[Service], reading: &Reading) {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let label =
+        |name: &str| name.bytes().all(letter) && !name.starts_with('-') && !name.ends_with('-') && name.len() <= 63;
+    let bad: Vec<&str> = services.iter().map(|service| &*service.name).filter(|name| !label(name)).collect();
+    let Some((first, others)) = bad.split_first() else { return };
+    let place = |name: &str| reading.key_place(&format!("services.{}", segment(name)));
+    let message = match others {
+        [] => format!("{} is not a DNS label, and Kubernetes refuses it", quote(first)),
+        _ => {
+            format!("{} and {} other names are not DNS labels, and Kubernetes refuses them", quote(first), others.len())
+        }
+    };
+    let path = format!("services.{}", segment(first));
+    let mut diagnostic = Diagnostic::new(&codes::SERVICE_NAME, path, place(first), message);
+    for name in others.iter().take(7) {
+        diagnostic = diagnostic.also(place(name), "");
+    }
+    reading.said.add(diagnostic.help("use small letters, digits and dashes, 63 at most"));
 }
 
 /// Whether the file has a service of this name, well or badly written.

@@ -138,7 +138,9 @@ fn braces(field: &Field<'_>, text: &str) {
         let Some(length) = text[start..].find("}}") else { return };
         let path = text[start + 2..start + length].trim();
         at = start + length + 2;
-        if is_path(path) {
+        // Without quotes it is an error of its own.
+        let said = start == 0 && field.scalar().is_some_and(|scalar| scalar.plain);
+        if is_path(path) && !said {
             old(field, start..at, &text[start..at], path);
         }
     }

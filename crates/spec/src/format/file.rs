@@ -66,6 +66,9 @@ const DATABASES: Shape = Shape::List(&Shape::Choice(&[
 const COMPOSE_KEYS: &[&str] =
     &["build", "depends_on", "environment", "env_file", "container_name", "links", "networks", "expose", "restart"];
 
+/// Keys that both formats have.
+const SHARED_KEYS: &[&str] = &["image", "command", "ports", "volumes"];
+
 /// What the sections of a file say.
 #[derive(Debug, Default)]
 pub(crate) struct Sections {
@@ -154,20 +157,22 @@ fn say(reading: &Reading, diagnostic: Diagnostic) {
     reading.said.add(diagnostic);
 }
 
-/// Where it shows that the file is for docker-compose.
+/// Where it shows that the file is for docker-compose: at a key that only compose has, in a file without one that only
+/// this format has.
 fn compose(entries: &[Entry]) -> Option<std::ops::Range<usize>> {
-    let is_compose_key = |entry: &&Entry| COMPOSE_KEYS.contains(&entry.key.text.as_str());
-    let telltale = |services: &[Entry]| {
-        services
-            .iter()
-            .find_map(|service| service.value.entries().iter().find(is_compose_key))
-            .map(|entry| entry.key_span.clone())
+    let is_compose = |entry: &&Entry| COMPOSE_KEYS.contains(&entry.key.text.as_str());
+    let is_ours = |entry: &Entry| {
+        let name = entry.key.text.as_str();
+        !SHARED_KEYS.contains(&name) && SERVICE.keys.iter().any(|key| key.name == name)
     };
-    match entries.iter().find(|entry| entry.key.text == "services") {
-        Some(services) => telltale(services.value.entries()),
-        // The first compose format has its services at the top level.
-        None => telltale(entries),
+    // The first compose format has its services at the top level.
+    let services =
+        entries.iter().find(|entry| entry.key.text == "services").map_or(entries, |entry| entry.value.entries());
+    let keys = || services.iter().flat_map(|service| service.value.entries());
+    if keys().any(is_ours) {
+        return None;
     }
+    keys().find(is_compose).map(|entry| entry.key_span.clone())
 }
 
 /// The environments of a file of the oldest dialect: maps at the top level with services in them.
@@ -231,6 +236,9 @@ fn read_version(field: &Field<'_>) {
 
 fn services(field: &Field<'_>) -> Vec<Service> {
     let Kind::Map(entries) = &field.node.kind else {
+        if field.node.is_null() && field.reading.partial {
+            return Vec::new();
+        }
         let message = if field.node.is_null() {
             "the file defines no services"
         } else {
@@ -259,6 +267,14 @@ fn services(field: &Field<'_>) -> Vec<Service> {
                     format!("move it {} columns to the left", if value.path.contains('.') { "two" } else { "some" });
                 say(field.reading, Diagnostic::new(&codes::KEY_PLACE, value.path.clone(), place, message).help(help));
             }
+            (name, Kind::List(_) | Kind::Scalar(_))
+                if !value.node.is_null() && SERVICE.keys.iter().any(|key| key.name == name) =>
+            {
+                let message = format!("{name} is a key of a service and stands where services are named");
+                let help = "indent it deeper, below the name of its service";
+                let place = entry.key_span.clone();
+                say(field.reading, Diagnostic::new(&codes::KEY_PLACE, value.path.clone(), place, message).help(help));
+            }
             (name, _) => services.extend(one(name, entry, &value)),
         }
     }
@@ -267,6 +283,9 @@ fn services(field: &Field<'_>) -> Vec<Service> {
 
 fn one(name: &str, entry: &Entry, value: &Field<'_>) -> Option<Service> {
     check_name(name, entry, value);
+    if value.node.is_null() && value.reading.partial {
+        return None;
+    }
     if value.node.is_null() {
         let help = "write its keys below it, or remove the line";
         value.say_help(&codes::SERVICE_EMPTY, "the service has no keys", help);
@@ -275,19 +294,13 @@ fn one(name: &str, entry: &Entry, value: &Field<'_>) -> Option<Service> {
     service::read(name, value)
 }
 
-/// A service's name is a DNS name among services, and a Kubernetes name (RFC 1123 label) where it is rendered.
+/// A service's name is its host name among services.
 fn check_name(name: &str, entry: &Entry, value: &Field<'_>) {
-    let at_name = Field { place: entry.key_span.clone(), ..value.clone() };
     let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if name.is_empty() || !name.bytes().all(letters) {
         let message = format!("{} is not a name for a service", quote(name));
-        at_name.say_help(&codes::SERVICE_NAME_BAD, message, "use letters, digits and dashes");
-        return;
-    }
-    let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if !name.bytes().all(label) || name.starts_with('-') || name.ends_with('-') || name.len() > 63 {
-        let message = format!("{} is not a DNS label, and Kubernetes refuses it", quote(name));
-        at_name.say_help(&codes::SERVICE_NAME, message, "use small letters, digits and dashes, 63 at most");
+        let diagnostic = Diagnostic::new(&codes::SERVICE_NAME_BAD, value.path.clone(), entry.key_span.clone(), message);
+        say(value.reading, diagnostic.help("use letters, digits and dashes"));
     }
 }
 

@@ -46,14 +46,11 @@ const ENTRY: Section = Section {
 pub(crate) fn read(fields: &Fields<'_>) -> Vec<Port> {
     let mut ports = Vec::new();
     if let Some(field) = fields.get("ports") {
-        if !matches!(field.node.kind, Kind::List(_)) && !field.node.is_null() {
-            field.say_help(
-                &codes::VALUE_LIST,
-                "one port alone is usually written as a list",
-                "write a dash in front of it, or brackets around it",
-            );
-        }
         ports.extend(field.items().iter().filter_map(entry));
+        if !matches!(field.node.kind, Kind::List(_)) && !ports.is_empty() {
+            let help = "write a dash in front of it, or brackets around it";
+            field.say_help(&codes::VALUE_LIST, "one port alone is usually written as a list", help);
+        }
     }
     legacy::local_ports(fields, &mut ports);
     legacy::tcp(fields, &mut ports);
@@ -266,15 +263,18 @@ mod legacy {
             );
             return;
         }
-        let publics: Vec<String> =
-            public.iter().flat_map(Field::items).filter_map(|field| field.text().map(str::to_owned)).collect();
+        let publics: Vec<Field<'_>> = public.iter().flat_map(Field::items).collect();
         let mut written = Vec::new();
         for (at, field) in local.items().iter().enumerate() {
             let Some(container) = super::port(field) else { continue };
-            let public = publics.get(at).map_or("", String::as_str);
+            let public_field = publics.get(at);
+            let public = public_field.and_then(Field::text).unwrap_or_default();
             let mut parts = public.split(':').map(|part| number(part.trim()));
             let (http, https) = (parts.next().flatten(), parts.next().flatten());
             written.push(quote(format!("{container}:{public}").trim_end_matches(':')));
+            if let Some(field) = public_field {
+                keep_place(fields, ports.len(), &["http", "https"], field);
+            }
             ports.push(Port { container, http, https, tcp: None, udp: None });
         }
         let mut diagnostic = local
@@ -284,6 +284,13 @@ mod legacy {
             diagnostic = diagnostic.also(public.place, "");
         }
         local.reading.said.add(diagnostic);
+    }
+
+    /// Where the public ports of entry `at` are written.
+    fn keep_place(fields: &Fields<'_>, at: usize, names: &[&str], field: &Field<'_>) {
+        for name in names {
+            field.reading.keep_place(&format!("{}[{at}].{name}", fields.path_of("ports")), &field.place);
+        }
     }
 
     /// `tcp: ["22:10022"]`: container port and public port.
@@ -300,8 +307,10 @@ mod legacy {
                 continue;
             };
             written.push(format!("- {{container: {container}, tcp: {public}}}"));
-            match ports.iter_mut().find(|port| port.container == container && port.tcp.is_none()) {
-                Some(port) => port.tcp = Some(public),
+            let same = ports.iter().position(|port| port.container == container && port.tcp.is_none());
+            keep_place(fields, same.unwrap_or(ports.len()), &["tcp"], item);
+            match same {
+                Some(at) => ports[at].tcp = Some(public),
                 None => ports.push(Port { container, http: None, https: None, tcp: Some(public), udp: None }),
             }
         }

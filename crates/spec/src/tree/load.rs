@@ -3,6 +3,7 @@
 //! The parser gives events, and this file builds the tree itself: an alias is copied only while the copies stay small,
 //! depth and size have limits, and both places of a duplicate key are known.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -37,11 +38,10 @@ pub(crate) fn load(text: &str, said: &Diagnostics) -> Loaded {
         said.add(Diagnostic::new(&codes::YAML_LIMIT, "", 0..0, message));
         return refused;
     }
-    let mut blanked = std::borrow::Cow::Borrowed(text);
+    let mut blanked = Cow::Borrowed(text);
     for round in 0..MAX_SYNTAX_ERRORS {
         let mut loader = Loader::new(&blanked);
-        let outcome = loader.run();
-        match outcome {
+        match loader.run() {
             Ok(root) => {
                 loader.said.into_iter().for_each(|diagnostic| said.add(diagnostic));
                 return Loaded { root, whole: round == 0 };
@@ -51,10 +51,14 @@ pub(crate) fn load(text: &str, said: &Diagnostics) -> Loaded {
                 return refused;
             }
             Err(Stop::Syntax { at, words }) => {
-                let (diagnostic, lines) = syntax::explain(&blanked, at, &words);
-                said.add(diagnostic);
-                match syntax::blank(&blanked, lines) {
-                    Some(shorter) => blanked = shorter.into(),
+                let explanation = syntax::explain(&blanked, at, &words);
+                if round > 0 && !explanation.sure {
+                    // Probably only what the lines left out have made of the rest.
+                    return refused;
+                }
+                said.add(explanation.diagnostic);
+                match syntax::blank(&blanked, &explanation.leave_out) {
+                    Some(rest) => blanked = rest.into(),
                     None => return refused,
                 }
             }

@@ -34,6 +34,12 @@ codes! {
         wrong: "services:\n  web:\n    ports:\n    - container: 3000\n        http: 8080\n",
         right: "services:\n  web:\n    ports:\n    - container: 3000\n      http: 8080\n",
     }
+    YAML_DASH = Error "E-YAML-DASH" {
+        title: "a dash without a blank behind it",
+        text: "An item of a list begins with a dash and a blank. Without the blank the dash is part of the value or the key.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports:\n    -80\n    -81\n",
+        right: "services:\n  web:\n    image: nginx\n    ports:\n    - 80\n    - 81\n",
+    }
     YAML_BRACKET = Error "E-YAML-BRACKET" {
         title: "a bracket or brace is not closed, or closed twice",
         text: "A list in brackets and a map in braces end with the bracket or brace that they begin with.",
