@@ -41,7 +41,7 @@ impl Stream {
     /// Frames with `payload` bytes each, or of mixed sizes for 0.
     fn new(from: Side, payload: usize) -> Stream {
         let mut stream = Stream { from, bytes: Vec::new(), frames: 0 };
-        while stream.frames == 0 || stream.bytes.len() + payload < 1 << 16 || stream.frames % 4 != 0 {
+        while stream.frames == 0 || stream.bytes.len() + payload < 1 << 16 || !stream.frames.is_multiple_of(4) {
             let size = if payload == 0 { 2 + stream.frames * 37 % 199 } else { payload };
             let first = match (payload, stream.frames % 4) {
                 (0, 0) => 0x01,
@@ -59,11 +59,11 @@ impl Stream {
         match payload {
             0..126 => self.bytes.push(mask | payload as u8),
             126..0x1_0000 => {
-                self.bytes.push(mask | 126);
+                self.bytes.push(mask | 0x7e);
                 self.bytes.extend((payload as u16).to_be_bytes());
             }
             _ => {
-                self.bytes.push(mask | 127);
+                self.bytes.push(mask | 0x7f);
                 self.bytes.extend((payload as u64).to_be_bytes());
             }
         }

@@ -7,6 +7,7 @@
 //! It refuses to be a WebSocket endpoint: it answers no Ping, inflates nothing, checks no UTF-8. Those are the business
 //! of the two ends.
 
+mod carry;
 mod flow;
 mod ping;
 mod rules;
@@ -15,13 +16,10 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 
 use crate::close::{Close, Code};
-use crate::frame::{self, MAX_HEAD, Opcode};
+use crate::frame::{self, Opcode};
+pub use carry::MAX_CARRY;
 use flow::{Boundary, Flow, Waiting};
 pub use rules::{Frames, Rules, Violation};
-
-/// The most bytes that are held back between two calls of [`Relay::pass`]: one less than the longest thing that must be
-/// seen whole, which is a head.
-pub const MAX_CARRY: usize = MAX_HEAD - 1;
 
 /// The two ends of a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,29 +1,16 @@
 //! One direction of a tunnel: whose frames pass, what is held back, what may be said after them.
 
+mod closing;
+
 use std::ops::Range;
 
+use super::carry::Carry;
 use super::ping::Pings;
-use super::rules::{Rules, Violation};
-use super::{ClosedBy, MAX_CARRY, Passed, Side, Then};
+use super::rules::{Frames, Rules, Violation};
+use super::{ClosedBy, Passed, Side, Then};
 use crate::close::Code;
 use crate::frame::{Head, Opcode};
-
-/// Where a Close of ours may stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Boundary {
-    /// After a whole message.
-    Message,
-    /// After any whole frame.
-    Frame,
-}
-
-/// A Close frame of ours that waits for its place.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) frame: Vec<u8>,
-    pub(super) code: Code,
-    pub(super) after: Boundary,
-}
+pub(super) use closing::{Boundary, Waiting};
 
 /// How far a direction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +53,7 @@ pub(super) struct Flow {
     /// Ours toward the sender, whose Pongs come in this direction.
     pub(super) pings: Pings,
     code: Code,
-    carry: [u8; MAX_CARRY],
-    carried: u8,
+    carry: Carry,
     frame: In,
     state: State,
 }
@@ -82,8 +68,7 @@ impl Flow {
             message: None,
             pings: Pings::NONE,
             code: Code::ABNORMAL,
-            carry: [0; MAX_CARRY],
-            carried: 0,
+            carry: Carry::EMPTY,
             frame: In::Nothing,
             state: State::Open,
         }
@@ -117,27 +102,17 @@ impl Flow {
         self.messages
     }
 
-    /// Whether what has passed ends at such a boundary. Where a rule was broken no message will ever end.
-    pub(super) fn at(&self, boundary: Boundary) -> bool {
-        let message_ended = self.message.is_none() || self.state == State::Broken;
-        self.frame == In::Nothing && (boundary == Boundary::Frame || message_ended)
-    }
-
     /// Lets bytes of the sender pass; see [`super::Relay::pass`].
     #[inline]
     pub(super) fn pass(&mut self, from: Side, rules: Rules, buffer: &mut [u8], chunk: Range<usize>) -> Passed {
-        let start = chunk.start - usize::from(self.carried);
-        if self.carried > 0 {
-            buffer[start..chunk.start].copy_from_slice(&self.carry[..usize::from(self.carried)]);
-            self.carried = 0;
-        }
         if !chunk.is_empty() {
             self.pings.hear();
         }
-        let mut passed = Passed { forward: start..start, then: Then::More, pong: false };
+        let start = self.carry.give_back(buffer, &chunk);
         let mut end = chunk.end;
+        let mut passed = Passed { forward: start..start, then: Then::More, pong: false };
         if self.state == State::Open {
-            end = self.follow(from, rules, buffer, end, &mut passed);
+            self.follow(from, rules, buffer, &mut end, &mut passed);
         }
         if self.state == State::ClosedByUs {
             self.listen(&buffer[passed.forward.end..end]);
@@ -145,13 +120,12 @@ impl Flow {
         passed
     }
 
-    /// Follows the frames of `buffer` from where `passed` ends, and says how far they go. Returns the buffer's end, which
-    /// moves where a Pong is taken out.
+    /// Follows the frames of `buffer` from where `passed` begins. `end` moves where a Pong is taken out.
     #[inline]
-    fn follow(&mut self, from: Side, rules: Rules, buffer: &mut [u8], mut end: usize, passed: &mut Passed) -> usize {
+    fn follow(&mut self, from: Side, rules: Rules, buffer: &mut [u8], end: &mut usize, passed: &mut Passed) {
         let mut at = passed.forward.start;
         passed.then = loop {
-            let step = self.left.min((end - at) as u64);
+            let step = self.left.min((*end - at) as u64);
             self.left -= step;
             at += step as usize;
             if self.left > 0 {
@@ -162,8 +136,11 @@ impl Flow {
             {
                 break then;
             }
-            let Some(head) = Head::read(&buffer[at..end]) else {
-                self.keep(&buffer[at..end]);
+            if self.message.is_none() {
+                at += self.skim(from, rules, &buffer[at..*end]);
+            }
+            let Some(head) = Head::read(&buffer[at..*end]) else {
+                self.carry.hold(&buffer[at..*end]);
                 break Then::More;
             };
             let message = match rules.judge(&head, from, self.message) {
@@ -171,15 +148,15 @@ impl Flow {
                 Err(violation) => break self.end_broken(violation),
             };
             let seen = self.must_see(&head);
-            if end - at < seen {
-                self.keep(&buffer[at..end]);
+            if *end - at < seen {
+                self.carry.hold(&buffer[at..*end]);
                 break Then::More;
             }
             if self.pings.are_answered_by(&head, &buffer[at..at + seen]) {
                 self.pings.answered();
                 passed.pong = true;
-                buffer.copy_within(at + seen..end, at);
-                end -= seen;
+                buffer.copy_within(at + seen..*end, at);
+                *end -= seen;
                 continue;
             }
             self.begin_frame(&head, &buffer[at..at + seen]);
@@ -188,7 +165,34 @@ impl Flow {
         };
         self.bytes += (at - passed.forward.start) as u64;
         passed.forward.end = at;
-        end
+    }
+
+    /// Passes over messages of a single frame, which nearly all are, and returns how many bytes they take. It may stop
+    /// before any frame: [`Flow::follow`] knows all the rules, this one is quick.
+    #[inline]
+    fn skim(&mut self, from: Side, rules: Rules, bytes: &[u8]) -> usize {
+        let (mask, key) = if from == Side::Client { (0x80, 4) } else { (0, 0) };
+        let rsv1 = if rules.frames == Frames::Deflate { 0x40 } else { 0 };
+        let (mut at, mut messages) = (0, 0);
+        while let Some(&[first, second]) = bytes[at..].first_chunk() {
+            if !matches!(first & !rsv1, 0x81 | 0x82) {
+                break;
+            }
+            let (head, length) = match second ^ mask {
+                short @ 0..126 => (2 + key, usize::from(short)),
+                126 if let Some(&[_, _, high, low]) = bytes[at..].first_chunk() => {
+                    (4 + key, usize::from(u16::from_be_bytes([high, low])))
+                }
+                _ => break,
+            };
+            if bytes.len() - at < head + length || length as u32 > rules.max_message {
+                break;
+            }
+            at += head + length;
+            messages += 1;
+        }
+        self.messages += messages;
+        at
     }
 
     /// How many bytes of a frame must be seen before any of them passes: the head, and what [`Flow::begin_frame`] or a
@@ -239,74 +243,5 @@ impl Flow {
         self.state = State::Broken;
         self.waiting = None;
         Then::Broken(violation)
-    }
-
-    fn keep(&mut self, bytes: &[u8]) {
-        self.carry[..bytes.len()].copy_from_slice(bytes);
-        self.carried = bytes.len() as u8;
-    }
-
-    /// Our Close stands: what the sender still says is dropped, but its own Close answers ours or has crossed it.
-    fn listen(&mut self, mut bytes: &[u8]) {
-        loop {
-            let step = self.left.min(bytes.len() as u64);
-            self.left -= step;
-            bytes = &bytes[step as usize..];
-            if self.left > 0 {
-                return;
-            }
-            if self.frame == In::Close {
-                self.state = State::Overruled;
-                return;
-            }
-            let Some(head) = Head::read(bytes) else {
-                return self.keep(bytes);
-            };
-            bytes = &bytes[usize::from(head.size)..];
-            self.left = head.length;
-            self.frame = if head.opcode == Opcode::Close { In::Close } else { In::Other };
-        }
-    }
-
-    /// Says a Close: at once, and then it is returned; or when its boundary comes.
-    pub(super) fn say(&mut self, close: Waiting) -> Option<Vec<u8>> {
-        if self.waiting.is_some() || self.closed().is_some() {
-            return None;
-        }
-        if self.at(close.after) {
-            return Some(self.close(close));
-        }
-        self.waiting = Some(Box::new(close));
-        None
-    }
-
-    /// Lets a Close that waits stand after any frame, and returns it where that is now.
-    pub(super) fn hurry(&mut self) -> Option<Vec<u8>> {
-        self.waiting.as_mut()?.after = Boundary::Frame;
-        self.take_due()
-    }
-
-    /// Says a Close now or not at all, instead of one that waits.
-    pub(super) fn say_now(&mut self, close: Waiting) -> Option<Vec<u8>> {
-        if self.closed().is_some() || !self.at(Boundary::Frame) {
-            return None;
-        }
-        Some(self.close(close))
-    }
-
-    fn take_due(&mut self) -> Option<Vec<u8>> {
-        let after = self.waiting.as_ref()?.after;
-        if !self.at(after) {
-            return None;
-        }
-        let close = self.waiting.take()?;
-        Some(self.close(*close))
-    }
-
-    fn close(&mut self, close: Waiting) -> Vec<u8> {
-        self.waiting = None;
-        self.code = close.code;
-        self.state = if self.state == State::Broken { State::Overruled } else { State::ClosedByUs };
-        close.frame
     }
 }

@@ -128,8 +128,8 @@ impl Reader<'_> {
         {
             self.script = rest;
             let ended = match (*command, place) {
-                (Command::Close(code), Place::BetweenMessages | Place::Broken) => Some(code),
-                (Command::CloseNow(code), Place::InMessage | Place::BetweenMessages | Place::Broken) => Some(code),
+                (Command::Close(code) | Command::CloseNow(code), Place::BetweenMessages | Place::Broken)
+                | (Command::CloseNow(code), Place::InMessage) => Some(code),
                 (Command::Close(code), Place::InMessage | Place::InFrame) => {
                     self.waiting.get_or_insert((code, false));
                     None
