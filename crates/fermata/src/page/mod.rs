@@ -20,8 +20,8 @@ pub const TESTER: &str = include_str!("tester.html");
 
 /// What the tester page may do: run its own script, wear its own style, open sockets anywhere, and nothing else.
 /// The hashes are those of its only `<script>` and `<style>`; a test says what they have to be.
-pub const TESTER_POLICY: &str = "default-src 'none'; script-src 'sha256-RvwSb/giq08TqbbnqWtusuCcTcKIijxyVTRBCKkQKdE='; \
-     style-src 'sha256-4DI0zIrZzULBCXIWHMzrIxygSVm8aSBP1xiQHkRIG08='; img-src data:; \
+pub const TESTER_POLICY: &str = "default-src 'none'; script-src 'sha256-lUCrEuNvVxrPPttBWIhEiwHFB4KtTq6DyNsP6jxApZI='; \
+     style-src 'sha256-0zJEeFaCja2x8wcjZsswQmCox6b7cQO2Cut1QHHotYI='; img-src data:; \
      connect-src ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The headers that the tester page is served with.
