@@ -79,7 +79,7 @@ fn home(name: &str, section: &'static Section, depth: usize) -> Option<&'static 
 fn inside(name: &str, shape: &'static Shape, depth: usize) -> Option<&'static str> {
     match shape {
         Shape::Section(section) => home(name, section, depth + 1),
-        Shape::List(shape) | Shape::ListOrOne(shape) | Shape::Table(shape) => inside(name, shape, depth),
+        Shape::List(shape) | Shape::ListOrOne(shape) | Shape::Table { values: shape, .. } => inside(name, shape, depth),
         Shape::Either(shapes) => shapes.iter().find_map(|shape| inside(name, shape, depth)),
         Shape::Text(_) | Shape::Integer { .. } | Shape::Flag | Shape::Choice(_) | Shape::Anything | Shape::Free => None,
     }

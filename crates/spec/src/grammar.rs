@@ -107,7 +107,13 @@ pub(crate) enum Shape {
     ListOrOne(&'static Shape),
     Section(&'static Section),
     /// Names of the user's own, each with a value of this shape.
-    Table(&'static Shape),
+    Table {
+        /// A regular expression for the names; empty for any.
+        names: &'static str,
+        /// Fewest entries.
+        least: usize,
+        values: &'static Shape,
+    },
     /// The first that fits the kind of value (scalar, list, map).
     Either(&'static [Shape]),
     /// A scalar or nothing at all.
@@ -139,6 +145,8 @@ pub(crate) struct Text {
 pub(crate) enum Numbers {
     None,
     Between(i64, i64),
+    /// Positive ones, with or without a fraction.
+    Decimal,
     /// All, and booleans too: it is text, however it looks.
     All,
 }
@@ -199,7 +207,7 @@ impl Shape {
             Shape::List(_) => "a list".to_owned(),
             Shape::ListOrOne(shape) => format!("{}, or a list of such", shape.expected()),
             Shape::Section(section) => format!("a map with keys such as {}", section.keys[0].name),
-            Shape::Table(_) => "a map of names and values".to_owned(),
+            Shape::Table { .. } => "a map of names and values".to_owned(),
             Shape::Either(shapes) => {
                 let shapes: Vec<String> = shapes.iter().map(Shape::expected).collect();
                 shapes.join(", or ")

@@ -11,11 +11,13 @@ mod format;
 mod grammar;
 pub mod model;
 mod reader;
+mod schema;
 mod tree;
 
 pub use diagnostic::render::{Position, Source as SourceText};
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use model::*;
+pub use schema::schema;
 
 /// What reading a file came to.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use crate::diagnostic::codes::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, quote};
-use crate::grammar::{Actor, Key, Now, Others, Required, Section, Shape};
+use crate::grammar::{Actor, Key, Now, Numbers, Others, Required, Section, Shape, Text};
 use crate::tree::{Entry, Kind, Node, Scalar};
 
 /// One pass over one file.
@@ -94,13 +94,18 @@ impl<'a> Field<'a> {
 
     /// A scalar's text, or the complaint that it is none.
     pub(crate) fn text(&self) -> Option<&'a str> {
-        if let Some(scalar) = self.scalar()
-            && !scalar.is_null()
-        {
-            return Some(&scalar.text);
+        let Some(scalar) = self.scalar().filter(|scalar| !scalar.is_null()) else {
+            self.expect();
+            return None;
+        };
+        let text = &scalar.text;
+        if self.is_stray_number() {
+            let message =
+                format!("{text} is a number or a boolean for YAML, where {} is expected", self.shape.expected());
+            self.say_help(&codes::VALUE_TYPE, message, format!("write {}, if that is meant", quote(text)));
+            return None;
         }
-        self.expect();
-        None
+        Some(text)
     }
 
     /// A scalar's text as something else.
@@ -113,11 +118,16 @@ impl<'a> Field<'a> {
         value
     }
 
+    /// Whether a plain number or boolean stands where only text makes sense.
+    fn is_stray_number(&self) -> bool {
+        let Shape::Text(Text { numbers: Numbers::None, .. }) = self.shape else { return false };
+        self.scalar().is_some_and(|scalar| scalar.plain) && !self.json().is_string()
+    }
+
     /// A whole number within the bounds of the shape.
     pub(crate) fn integer<T: TryFrom<i64>>(&self) -> Option<T> {
         let Shape::Integer { min, max } = *self.shape else { unreachable!("{} is declared as an integer", self.path) };
         self.parse(|text| {
-            let text = text.trim();
             let digits = text.strip_prefix('-').unwrap_or(text);
             if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
                 return None;
@@ -188,7 +198,9 @@ impl<'a> Field<'a> {
 
     /// The entries of a map with names of the user's own.
     pub(crate) fn table(&self) -> Vec<(&'a Entry, Field<'a>)> {
-        let Shape::Table(shape) = self.shape else { unreachable!("{} is declared as a table", self.path) };
+        let Shape::Table { values: shape, .. } = self.shape else {
+            unreachable!("{} is declared as a table", self.path)
+        };
         let Kind::Map(entries) = &self.node.kind else {
             self.expect();
             return Vec::new();
@@ -299,6 +311,9 @@ impl<'a> Fields<'a> {
                     self.put_key(at, entry);
                 }
             }
+            Now::Reshaped if entry.value.is_null() => {
+                self.say_at_key(entry, &codes::KEY_EMPTY, format!("\"{name}\" has no value and is left out"));
+            }
             Now::Reshaped => self.old.push((old.name, &old.shape, entry)),
             Now::Ended(instead) => {
                 self.say_at_key(entry, &codes::KEY_ENDED, format!("\"{name}\" has no effect; {instead}"));
@@ -392,15 +407,6 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
-    }
-
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Where to point for the section as a whole: its key.
-    pub(crate) fn place(&self) -> Range<usize> {
-        self.place.clone()
     }
 }
 

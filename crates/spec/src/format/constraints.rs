@@ -139,7 +139,7 @@ fn amounts(field: &Field<'_>) -> Resources {
 
 fn memory(field: &Field<'_>) -> Option<u64> {
     let bytes = field.parse(values::memory)?;
-    let text = field.text()?.trim();
+    let text = field.text()?;
     if let Some(number) = text.strip_suffix('m') {
         let message =
             format!("{} is {} byte in Kubernetes, where a small m means thousandths", quote(text), thousandth(number));

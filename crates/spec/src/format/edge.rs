@@ -11,8 +11,9 @@ use crate::model::{
 };
 use crate::reader::Field;
 
+use super::patterns;
 use super::service::{BALANCE, balance};
-use super::values::{self, COUNT, DOMAIN, DURATION, IP, NETWORK, PORT, SIZE, TEXT};
+use super::values::{self, COUNT, DOMAIN, INTERVAL, IP, NETWORK, PORT, SIZE, TEXT};
 
 /// `tls`.
 pub(crate) const TLS: Section = Section {
@@ -104,15 +105,15 @@ pub(crate) const GATEWAY: Section = Section {
         Key::new("tester", Shape::Flag, "The tester page at /.fermata/tester.", "tester: true")
             .own()
             .default("only on loopback addresses"),
-        Key::new("head_timeout", DURATION, "Longest wait for a request's head.", "head_timeout: 10s")
+        Key::new("head_timeout", INTERVAL, "Longest wait for a request's head.", "head_timeout: 10s")
             .own()
             .default("10s"),
-        Key::new("connect_timeout", DURATION, "Longest wait for a connection to one instance.", "connect_timeout: 5s")
+        Key::new("connect_timeout", INTERVAL, "Longest wait for a connection to one instance.", "connect_timeout: 5s")
             .own()
             .default("5s"),
         Key::new(
             "answer_timeout",
-            DURATION,
+            INTERVAL,
             "Longest wait for the head of the service's answer.",
             "answer_timeout: 30s",
         )
@@ -176,12 +177,12 @@ const WEIGHT: Shape = Shape::Integer { min: 1, max: 256 };
 const SERVER_NAME: Shape = Shape::Text(&Text {
     expected: "a name of letters, digits, dots, dashes and underscores",
     pattern: "^[A-Za-z0-9_.-]+$",
-    numbers: Numbers::Between(0, i64::MAX),
+    numbers: Numbers::None,
 });
 
 const SERVER_ADDRESS: Shape = Shape::Text(&Text {
     expected: "a host name or an address, without a port",
-    pattern: r"^[A-Za-z0-9_.:-]+$",
+    pattern: concat!("^(", patterns::ipv6!(), "|", patterns::name!(), ")$"),
     numbers: Numbers::None,
 });
 
@@ -247,7 +248,7 @@ pub(crate) fn gateway(field: &Field<'_>) -> Gateway {
     let Some(fields) = field.fields() else { return default };
     let items = |name| fields.get(name).map(|field| field.items());
     let duration = |name, default: Duration| match fields.get(name) {
-        Some(field) => positive(&field).unwrap_or(default),
+        Some(field) => field.parse(values::interval).unwrap_or(default),
         None => default,
     };
     let bind =
@@ -267,14 +268,6 @@ pub(crate) fn gateway(field: &Field<'_>) -> Gateway {
         answer_timeout: duration("answer_timeout", default.answer_timeout),
         max_head: max_head.unwrap_or(default.max_head),
     }
-}
-
-fn positive(field: &Field<'_>) -> Option<Duration> {
-    let duration = field.parse(values::duration)?;
-    if duration.is_zero() {
-        field.say(&codes::VALUE, "must be more than 0");
-    }
-    Some(duration)
 }
 
 /// The whole of `load_balancer`.
@@ -306,7 +299,7 @@ fn httpchk(text: &str) -> Option<String> {
 fn servers(field: &Field<'_>) -> Vec<Server> {
     let items = field.items();
     if items.is_empty() && matches!(field.node.kind, crate::tree::Kind::List(_)) {
-        field.say_help(&codes::VALUE, "has no server", "write - {name: web1, address: 10.0.0.11}");
+        field.say_help(&codes::SERVER_NONE, "has no server", "write - {name: web1, address: 10.0.0.11}");
     }
     let mut names: HashMap<String, Range<usize>> = HashMap::new();
     let mut servers = Vec::new();

@@ -7,7 +7,7 @@ use crate::grammar::Shape;
 use crate::reader::Field;
 
 /// `env_vars`.
-pub(crate) const ENV_VARS: Shape = Shape::Table(&Shape::Anything);
+pub(crate) const ENV_VARS: Shape = Shape::Table { names: "^[^=]+$", least: 0, values: &Shape::Anything };
 
 /// Names and values, references as they are written.
 pub(crate) fn read(field: &Field<'_>) -> Vec<(String, String)> {

@@ -50,7 +50,7 @@ pub(crate) const FILE: Section = Section {
     others: Others::RefusedButExtensions,
 };
 
-const SERVICES: Shape = Shape::Table(&Shape::Section(&SERVICE));
+const SERVICES: Shape = Shape::Table { names: "^[A-Za-z0-9_.-]+$", least: 1, values: &Shape::Section(&SERVICE) };
 
 const DATABASES: Shape = Shape::List(&Shape::Choice(&[
     Word { word: "postgresql", about: "PostgreSQL." },
@@ -225,7 +225,7 @@ fn read_sections(field: &Field<'_>) -> Sections {
 
 fn read_version(field: &Field<'_>) {
     let Some(text) = field.text() else { return };
-    if text.trim() != "2" {
+    if text.parse() != Ok(2) {
         field.say_help(
             &codes::FILE_VERSION,
             format!("version must be 2, not {}", quote(text)),

@@ -8,7 +8,7 @@ use crate::model::{Check, CheckKind, Health};
 use crate::reader::{Field, Fields};
 use crate::tree::Kind;
 
-use super::values::{self, COUNT, DURATION, ENDPOINT, PORT, TEXT};
+use super::values::{self, COUNT, DURATION, ENDPOINT, INTERVAL, PORT, TEXT};
 
 /// `health`.
 pub(crate) const HEALTH: Shape = Shape::Either(&[
@@ -60,13 +60,13 @@ const CHECK: Section = Section {
             "What is run in the instance, for exec; exit code 0 passes.",
             "command: /bin/healthy",
         ),
-        Key::new("timeout", DURATION, "How long an answer may take.", "timeout: 5").default("5"),
+        Key::new("timeout", INTERVAL, "How long an answer may take.", "timeout: 5").default("5"),
         Key::new("success_threshold", COUNT, "Passes in a row that count as healthy.", "success_threshold: 1")
             .default("1"),
         Key::new("failure_threshold", COUNT, "Failures in a row that count as unhealthy.", "failure_threshold: 3")
             .default("1"),
         Key::new("initial_delay", DURATION, "Wait before the first check.", "initial_delay: 2").default("1"),
-        Key::new("period", DURATION, "Time from check to check.", "period: 10").default("5"),
+        Key::new("period", INTERVAL, "Time from check to check.", "period: 10").default("5"),
         Key::new("port", PORT, "Port to check.", "port: 3000").default("the first container port"),
         Key::new(
             "http_headers",
@@ -134,7 +134,7 @@ const WORDS: Shape = match HEALTH {
 fn check(field: &Field<'_>) -> Option<Check> {
     let fields = field.fields()?;
     let seconds = |name, default| match fields.get(name) {
-        Some(field) => interval(&field).unwrap_or(Duration::from_secs(default)),
+        Some(field) => values::seconds(&field, values::interval).unwrap_or(Duration::from_secs(default)),
         None => Duration::from_secs(default),
     };
     let count = |name| fields.get(name).and_then(|field| field.integer()).unwrap_or(1);
@@ -146,19 +146,10 @@ fn check(field: &Field<'_>) -> Option<Check> {
         failure_threshold: count("failure_threshold"),
         initial_delay: fields
             .get("initial_delay")
-            .and_then(|field| values::seconds(&field))
+            .and_then(|field| values::seconds(&field, values::duration))
             .unwrap_or(Duration::from_secs(1)),
         period: seconds("period", 5),
     })
-}
-
-/// A duration that is not zero.
-fn interval(field: &Field<'_>) -> Option<Duration> {
-    let duration = values::seconds(field)?;
-    if duration.is_zero() {
-        field.say(&codes::VALUE, "must be more than 0");
-    }
-    Some(duration)
 }
 
 fn kind(field: &Field<'_>, fields: &Fields<'_>) -> CheckKind {

@@ -6,6 +6,7 @@ pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod health;
 pub(crate) mod matches;
+pub(crate) mod patterns;
 pub(crate) mod ports;
 pub(crate) mod service;
 pub(crate) mod values;

@@ -8,14 +8,25 @@ use crate::model::Port;
 use crate::reader::{Field, Fields};
 use crate::tree::{Entry, Kind};
 
+use super::patterns;
 use super::values::PORT;
 
-/// `ports`, and `public_port` of older files.
+/// `ports`.
 pub(crate) const PORTS: Shape = Shape::ListOrOne(&Shape::Either(&[SHORT, Shape::Section(&ENTRY)]));
 
 const SHORT: Shape = Shape::Text(&Text {
     expected: "a port such as \"3000:80:443\" (container:http:https)",
-    pattern: r"^[0-9]{1,5}(:[0-9]{0,5}){0,2}$",
+    pattern: PORT_PATTERNS,
+    numbers: Numbers::Between(1, 65535),
+});
+
+/// [`SHORT`] spelt out: every part is empty or from 1 to 65535, the first not empty.
+const PORT_PATTERNS: &str = concat!("^", patterns::port!(), "(:(", patterns::port!(), ")?){0,2}$");
+
+/// `tcp` of older files, beside `ports`.
+pub(crate) const TCP: Shape = Shape::Text(&Text {
+    expected: "a pair of ports such as \"22:10022\" (container:tcp)",
+    pattern: concat!("^", patterns::port!(), "(:", patterns::port!(), ")?$"),
     numbers: Numbers::Between(1, 65535),
 });
 
@@ -78,7 +89,7 @@ fn looks_short(text: &str) -> bool {
 /// `3000:80:` and `3000: 80` without quotes: maps for YAML. What was meant is clear enough to check the rest.
 fn mistaken(field: &Field<'_>, alone: &Entry) -> Option<Port> {
     let value = match &alone.value.kind {
-        Kind::Scalar(scalar) if !scalar.is_null() => scalar.text.trim(),
+        Kind::Scalar(scalar) if !scalar.is_null() => scalar.text.as_str(),
         _ => "",
     };
     let meant = format!("{}:{value}", alone.key.text);
@@ -97,7 +108,7 @@ fn mistaken(field: &Field<'_>, alone: &Entry) -> Option<Port> {
 
 /// `CONTAINER:HTTP:HTTPS`, each part behind the first optional.
 fn short(field: &Field<'_>) -> Option<Port> {
-    let text = field.text()?.trim();
+    let text = field.text()?;
     warn_base60(field);
     if text.matches(':').count() > 2 {
         let message = format!("{} has too many parts", quote(text));
@@ -152,7 +163,7 @@ fn number(text: &str) -> Option<u16> {
 /// Why a text is not a port, as precisely as can be told.
 fn say_no_port(field: &Field<'_>, place: Range<usize>, text: &str) {
     let diagnostic = |code, message| Diagnostic::new(code, field.path.clone(), place, message);
-    let lone = field.scalar().is_some_and(|scalar| scalar.plain && scalar.text.trim() == text);
+    let lone = field.scalar().is_some_and(|scalar| scalar.plain && scalar.text == text);
     let diagnostic = if let Some(meant) = base60(text).filter(|_| lone) {
         let message = format!("{text} is not a port; use 1 to 65535");
         diagnostic(&codes::PORT, message)
@@ -188,8 +199,8 @@ fn base60(text: &str) -> Option<String> {
 /// below 60).
 pub(crate) fn warn_base60(field: &Field<'_>) {
     let Some(scalar) = field.scalar().filter(|scalar| scalar.plain) else { return };
-    let Some(number) = as_base60(scalar.text.trim()) else { return };
-    let text = scalar.text.trim();
+    let Some(number) = as_base60(scalar.text.as_str()) else { return };
+    let text = scalar.text.as_str();
     let message = format!("{text} without quotes is the number {number} for many YAML readers");
     field.say_help(&codes::YAML_BASE60, message, format!("write \"{text}\""));
 }
@@ -228,7 +239,7 @@ pub(crate) fn port(field: &Field<'_>) -> Option<u16> {
         field.say_help(&codes::PORT_LIST, "one entry holds one port", "write one entry of ports for each");
         return None;
     }
-    let text = field.text()?.trim();
+    let text = field.text()?;
     let port = number(text);
     if port.is_none() {
         say_no_port(field, field.place.clone(), text);
@@ -240,12 +251,12 @@ mod legacy {
     //! `local_ports` with `public_port`, and `tcp` beside `ports`: spellings of 2014 to 2016.
 
     use super::{Field, Fields, Port, codes, number, quote};
-    use crate::tree::Kind;
 
     /// Pairs `local_ports: [3000]` with `public_port: "80:443"`.
     pub(super) fn local_ports(fields: &Fields<'_>, ports: &mut Vec<Port>) {
         let public = fields.old("public_port").or_else(|| fields.old("public_ports"));
         let Some(local) = fields.old("local_ports") else {
+            public_texts(public.as_ref());
             if let Some(public) = public {
                 public.say_help(
                     &codes::KEY_OLD,
@@ -263,12 +274,11 @@ mod legacy {
             );
             return;
         }
-        let publics: Vec<Field<'_>> = public.iter().flat_map(Field::items).collect();
+        let publics: Vec<(Field<'_>, &str)> = public_texts(public.as_ref());
         let mut written = Vec::new();
         for (at, field) in local.items().iter().enumerate() {
             let Some(container) = super::port(field) else { continue };
-            let public_field = publics.get(at);
-            let public = public_field.and_then(Field::text).unwrap_or_default();
+            let (public_field, public) = publics.get(at).map_or((None, ""), |(field, text)| (Some(field), *text));
             let mut parts = public.split(':').map(|part| number(part.trim()));
             let (http, https) = (parts.next().flatten(), parts.next().flatten());
             written.push(quote(format!("{container}:{public}").trim_end_matches(':')));
@@ -286,6 +296,12 @@ mod legacy {
         local.reading.said.add(diagnostic);
     }
 
+    /// `"80:443"` of each entry.
+    fn public_texts<'a>(public: Option<&Field<'a>>) -> Vec<(Field<'a>, &'a str)> {
+        let items = public.map(Field::items).unwrap_or_default();
+        items.into_iter().filter_map(|field| field.text().map(|text| (field, text))).collect()
+    }
+
     /// Where the public ports of entry `at` are written.
     fn keep_place(fields: &Fields<'_>, at: usize, names: &[&str], field: &Field<'_>) {
         for name in names {
@@ -296,11 +312,11 @@ mod legacy {
     /// `tcp: ["22:10022"]`: container port and public port.
     pub(super) fn tcp(fields: &Fields<'_>, ports: &mut Vec<Port>) {
         let Some(field) = fields.old("tcp") else { return };
-        let items = if let Kind::List(_) = field.node.kind { field.items() } else { vec![] };
+        let items = field.items();
         let mut written = Vec::new();
         for item in &items {
             super::warn_base60(item);
-            let text = item.text().unwrap_or_default();
+            let Some(text) = item.text() else { continue };
             let (container, public) = text.split_once(':').unwrap_or((text, text));
             let (Some(container), Some(public)) = (number(container.trim()), number(public.trim())) else {
                 item.say(&codes::PORT, format!("{} is not CONTAINER:TCP", quote(text)));

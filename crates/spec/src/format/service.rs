@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::diagnostic::{codes, quote};
-use crate::grammar::{Actor, Key, Now, Numbers, OldKey, Others, Section, Shape, Text, Word};
+use crate::grammar::{Actor, Key, Now, OldKey, Others, Section, Shape, Word};
 use crate::model::{Balance, SecurityContext, Service, Source, Sticky, WebSocket, Workload};
 use crate::reader::{Field, Fields};
 use crate::tree::Kind;
@@ -13,7 +13,7 @@ use super::constraints::CONSTRAINTS;
 use super::environment::ENV_VARS;
 use super::health::HEALTH;
 use super::ports::PORTS;
-use super::values::{self, ADDRESS, COUNT_OR_NONE, DURATION, HOST_PATTERN, TEXT};
+use super::values::{self, ADDRESS, COUNT_OR_NONE, DURATION, HOST_PATTERN, IMAGE, TEXT};
 use super::volumes::VOLUMES;
 use super::websocket::WEBSOCKET;
 
@@ -24,7 +24,7 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 pub(crate) const SERVICE: Section = Section {
     name: "a service",
     keys: &[
-        Key::new("image", TEXT, "Container image; the service runs on the Docker Engine.", "image: example/chat:1.4"),
+        Key::new("image", IMAGE, "Container image; the service runs on the Docker Engine.", "image: example/chat:1.4"),
         Key::new(
             "command",
             TEXT,
@@ -80,7 +80,7 @@ pub(crate) const SERVICE: Section = Section {
         Key::new("tags", TAGS, "Labels: key=value, key:value or key.", "tags: [\"team=chat\"]"),
         Key::new(
             "annotations",
-            Shape::Table(&TEXT),
+            Shape::Table { names: "", least: 0, values: &TEXT },
             "Kubernetes annotations.",
             "annotations: {example.com/owner: chat}",
         )
@@ -165,7 +165,7 @@ pub(crate) const SERVICE: Section = Section {
         OldKey { name: "local_ports", shape: Shape::ListOrOne(&super::values::PORT), now: Now::Reshaped },
         OldKey { name: "public_port", shape: Shape::ListOrOne(&TEXT), now: Now::Reshaped },
         OldKey { name: "public_ports", shape: Shape::ListOrOne(&TEXT), now: Now::Reshaped },
-        OldKey { name: "tcp", shape: Shape::ListOrOne(&TCP), now: Now::Reshaped },
+        OldKey { name: "tcp", shape: Shape::ListOrOne(&super::ports::TCP), now: Now::Reshaped },
         OldKey { name: "privileged", shape: Shape::Flag, now: Now::Reshaped },
         OldKey {
             name: "pre_start_signal",
@@ -204,13 +204,7 @@ pub(crate) const SERVICE: Section = Section {
     others: Others::Refused,
 };
 
-const TCP: Shape = Shape::Text(&Text {
-    expected: "a pair of ports such as \"22:10022\" (container:tcp)",
-    pattern: r"^[0-9]{1,5}(:[0-9]{1,5})?$",
-    numbers: Numbers::Between(1, 65535),
-});
-
-const TAGS: Shape = Shape::Either(&[Shape::List(&TEXT), Shape::Table(&Shape::Anything)]);
+const TAGS: Shape = Shape::Either(&[Shape::List(&TAG), TAG_TABLE]);
 
 const WORKLOAD: Shape = Shape::Choice(&[
     Word { word: "service", about: "The same as deployment." },
@@ -284,7 +278,10 @@ pub(crate) fn read(name: &str, field: &Field<'_>) -> Option<Service> {
         work_dir: text("work_dir"),
         replicas: replicas.unwrap_or_else(|| constraints.min_count.unwrap_or(1).max(1)),
         requires: items("requires").iter().filter_map(|field| field.text().map(Arc::from)).collect(),
-        stop_grace: fields.get("stop_grace").and_then(|field| values::seconds(&field)).unwrap_or(STOP_GRACE),
+        stop_grace: fields
+            .get("stop_grace")
+            .and_then(|field| values::seconds(&field, values::duration))
+            .unwrap_or(STOP_GRACE),
         health: fields.get("health").map(|field| super::health::read(&field)).unwrap_or_default(),
         volumes: items("volumes").iter().filter_map(super::volumes::read).collect(),
         tags: fields.get("tags").map(|field| tags(&field)).unwrap_or_default(),
@@ -312,9 +309,7 @@ fn source(field: &Field<'_>, fields: &Fields<'_>) -> Source {
     let command = command(fields, "command");
     let (root, dockerfile) = (text("build_root"), text("dockerfile_path"));
     let (git_url, git_branch) = (text("git_url"), text("git_branch"));
-    let image_name = image.as_ref().and_then(|field| {
-        field.parse(|text| (!text.trim().is_empty() && !text.contains(char::is_whitespace)).then(|| text.to_owned()))
-    });
+    let image_name = image.as_ref().and_then(|field| field.parse(values::image));
     if let Some(written) = written {
         let addresses = written.items().iter().filter_map(|field| field.parse(values::address)).collect();
         let started = ["image", "command"].into_iter().find_map(|name| Some((name, fields.get(name)?)));
@@ -360,39 +355,34 @@ fn others(fields: &Fields<'_>) {
 
 /// `k=v`, `k:v` or `k` in a list; a map in files that an old converter wrote.
 fn tags(field: &Field<'_>) -> Vec<(String, String)> {
-    if let Kind::Map(entries) = &field.node.kind {
-        let written = entries.iter().map(|entry| format!("{}={}", entry.key.text, plain(&entry.value.kind)));
-        let written: Vec<String> = written.take(5).map(|tag| quote(&tag)).collect();
+    if let Kind::Map(_) = field.node.kind {
+        let tags = tag_table(field);
+        let written: Vec<String> = tags.iter().take(5).map(|(key, value)| quote(&format!("{key}={value}"))).collect();
         field.say_help(&codes::VALUE_OLD, "tags are a list now", format!("write tags: [{}]", written.join(", ")));
-        let field = Field { shape: &Shape::Table(&Shape::Anything), ..field.clone() };
-        return field
-            .table()
-            .iter()
-            .map(|(entry, _)| (entry.key.text.clone(), plain(&entry.value.kind).to_owned()))
-            .collect();
+        return tags;
     }
     let list = Field { shape: &Shape::List(&TAG), ..field.clone() };
-    let tag = |field: &Field<'_>| {
-        // `- key: value` without quotes is a map of one entry, and clear enough.
-        if let Kind::Map(entries) = &field.node.kind
-            && let [entry] = entries.as_slice()
-        {
-            return Some((entry.key.text.clone(), plain(&entry.value.kind).to_owned()));
-        }
-        let text = field.text()?;
-        let (key, value) = text.split_once(['=', ':']).unwrap_or((text, ""));
-        Some((key.trim().to_owned(), value.trim().to_owned()))
-    };
-    list.items().iter().filter_map(tag).collect()
+    list.items().iter().flat_map(tag).collect()
 }
 
-const TAG: Shape = TEXT;
+const TAG: Shape = Shape::Either(&[TEXT, TAG_TABLE]);
 
-fn plain(kind: &Kind) -> &str {
-    match kind {
-        Kind::Scalar(scalar) if !scalar.is_null() => &scalar.text,
-        _ => "",
+const TAG_TABLE: Shape = Shape::Table { names: "", least: 0, values: &Shape::Anything };
+
+fn tag(field: &Field<'_>) -> Vec<(String, String)> {
+    // `- key: value` without quotes is a map of one entry, and clear enough.
+    if let Kind::Map(_) = field.node.kind {
+        return tag_table(field);
     }
+    let Some(text) = field.text() else { return Vec::new() };
+    let (key, value) = text.split_once(['=', ':']).unwrap_or((text, ""));
+    vec![(key.trim().to_owned(), value.trim().to_owned())]
+}
+
+fn tag_table(field: &Field<'_>) -> Vec<(String, String)> {
+    let table = Field { shape: &TAG_TABLE, ..field.clone() };
+    let value = |value: &Field<'_>| if value.node.is_null() { "" } else { value.text().unwrap_or_default() }.to_owned();
+    table.table().iter().map(|(entry, field)| (entry.key.text.clone(), value(field))).collect()
 }
 
 fn annotations(field: &Field<'_>) -> Vec<(String, String)> {

@@ -9,8 +9,17 @@ use crate::grammar::{Numbers, Shape, Text};
 use crate::model::{Address, HostPattern, Network, Origin, Share};
 use crate::reader::Field;
 
+use super::patterns;
+
 /// A count of seconds that no deadline of ours exceeds: a year.
 const MAX_SECONDS: u64 = 366 * 24 * 60 * 60;
+
+/// The name of an image.
+pub(crate) const IMAGE: Shape = Shape::Text(&Text {
+    expected: "the name of an image such as example/chat:1.4",
+    pattern: r"^[^\s]+$",
+    numbers: Numbers::None,
+});
 
 /// Any text.
 pub(crate) const TEXT: Shape = Shape::Text(&Text { expected: "a text", pattern: "", numbers: Numbers::All });
@@ -21,6 +30,13 @@ pub(crate) const DURATION: Shape = Shape::Text(&Text {
     numbers: Numbers::Between(0, 31_622_400),
 });
 
+/// A duration that is not zero.
+pub(crate) const INTERVAL: Shape = Shape::Text(&Text {
+    expected: "a duration of more than 0, such as 30s, 5m or 1h, or a number of seconds",
+    pattern: r"^(?=.*[1-9])(([0-9]{1,9}(ms|s|m|h|d))+|[0-9]{1,8})$",
+    numbers: Numbers::Between(1, 31_622_400),
+});
+
 pub(crate) const TIMEOUT: Shape = Shape::Text(&Text {
     expected: "a duration such as 30s, 5m or 1h, or off",
     pattern: r"^([0-9]{1,9}(ms|s|m|h|d))+$|^[0-9]{1,8}$|^off$",
@@ -29,13 +45,13 @@ pub(crate) const TIMEOUT: Shape = Shape::Text(&Text {
 
 pub(crate) const SIZE: Shape = Shape::Text(&Text {
     expected: "a size such as 512KiB or 16MiB, or a number of bytes",
-    pattern: r"^[0-9]{1,12}([kKMG](i?B?)?|B)?$",
+    pattern: r"^0*[1-9][0-9]{0,11}([kKMG](i?B?)?|B)?$",
     numbers: Numbers::Between(1, 1_099_511_627_776),
 });
 
 pub(crate) const RATE: Shape = Shape::Text(&Text {
     expected: "a rate such as 200/s",
-    pattern: r"^[0-9]{1,9}(/s)?$",
+    pattern: r"^0*[1-9][0-9]{0,8}(/s)?$",
     numbers: Numbers::Between(1, 999_999_999),
 });
 
@@ -55,25 +71,43 @@ pub(crate) const HOST_PATTERN: Shape = Shape::Text(&Text {
 
 pub(crate) const DOMAIN: Shape = Shape::Text(&Text {
     expected: "a domain name such as app.example.com",
-    pattern: r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$",
+    pattern: concat!("^", patterns::name!(), "$"),
     numbers: Numbers::None,
 });
 
 pub(crate) const ADDRESS: Shape = Shape::Text(&Text {
     expected: "an address such as 10.0.0.5, 10.0.0.5:3000, [::1]:3000, app.internal:3000 or unix:/run/app.sock",
-    pattern: r"^unix:/.+$|^[^\s/]+$",
+    pattern: concat!(
+        "^unix:/.*$|^",
+        patterns::ipv6!(),
+        r"$|^\[",
+        patterns::ipv6!(),
+        r"\](:",
+        patterns::port!(),
+        ")?$|^",
+        patterns::name!(),
+        "(:",
+        patterns::port!(),
+        ")?$"
+    ),
     numbers: Numbers::None,
 });
 
 pub(crate) const IP: Shape = Shape::Text(&Text {
     expected: "an IP address such as 0.0.0.0 or ::1",
-    pattern: r"^[0-9A-Fa-f:.]+$",
+    pattern: concat!("^(", patterns::ipv4!(), "|", patterns::ipv6!(), ")$"),
     numbers: Numbers::None,
 });
 
 pub(crate) const NETWORK: Shape = Shape::Text(&Text {
     expected: "an address or a network such as 203.0.113.7 or 10.0.0.0/8",
-    pattern: r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$",
+    pattern: concat!(
+        "^(",
+        patterns::ipv4!(),
+        r"(/0*([0-9]|[12][0-9]|3[0-2]))?|",
+        patterns::ipv6!(),
+        r"(/0*([0-9]{1,2}|1[01][0-9]|12[0-8]))?)$"
+    ),
     numbers: Numbers::None,
 });
 
@@ -93,24 +127,24 @@ pub(crate) const ENDPOINT: Shape = Shape::Text(&Text {
 pub(crate) const MEMORY: Shape = Shape::Text(&Text {
     expected: "a memory size such as 100M, 512Mi or 2G",
     pattern: r"^[0-9]{1,12}(\.[0-9]{1,3})?([kKmMgGT]i?)?$",
-    numbers: Numbers::Between(1, 1_099_511_627_776),
+    numbers: Numbers::Decimal,
 });
 
 pub(crate) const CPU: Shape = Shape::Text(&Text {
     expected: "thousandths of a CPU such as 500m, or whole ones such as 2 or 0.5",
     pattern: r"^[0-9]{1,6}(m|\.[0-9]{1,3})?$",
-    numbers: Numbers::Between(0, 1_000_000),
+    numbers: Numbers::Decimal,
 });
 
 pub(crate) const SHARE: Shape = Shape::Text(&Text {
     expected: "a percentage such as 30%, or a number of instances",
-    pattern: r"^[0-9]{1,9}%?$",
-    numbers: Numbers::Between(0, 1_000_000_000),
+    pattern: r"^(0*[0-9]{1,9}|0*(100|[0-9]{1,2})%)$",
+    numbers: Numbers::Between(0, 999_999_999),
 });
 
 /// `1m30s`, `500ms`, or seconds.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
+    let mut rest = text;
     if let Ok(seconds) = rest.parse::<u64>() {
         return (seconds <= MAX_SECONDS && is_digits(rest)).then(|| Duration::from_secs(seconds));
     }
@@ -131,13 +165,18 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         total = total.checked_add(unit.checked_mul(u32::try_from(number).ok()?)?)?;
         rest = &rest[letters..];
     }
-    (!text.trim().is_empty() && total <= Duration::from_secs(MAX_SECONDS)).then_some(total)
+    (!text.is_empty() && total <= Duration::from_secs(MAX_SECONDS)).then_some(total)
+}
+
+/// A duration that is not zero.
+pub(crate) fn interval(text: &str) -> Option<Duration> {
+    duration(text).filter(|duration| !duration.is_zero())
 }
 
 /// A duration of the original's, which version 2 writes as a number of seconds.
-pub(crate) fn seconds(field: &Field<'_>) -> Option<Duration> {
-    let duration = field.parse(duration)?;
-    let text = field.text()?.trim();
+pub(crate) fn seconds(field: &Field<'_>, parse: fn(&str) -> Option<Duration>) -> Option<Duration> {
+    let duration = field.parse(parse)?;
+    let text = field.text()?;
     if !is_digits(text) && duration.subsec_millis() == 0 {
         let message = format!("{} is version 1's spelling; version 2 counts seconds", quote(text));
         field.say_help(&codes::VALUE_OLD, message, format!("write {}", duration.as_secs()));
@@ -148,16 +187,11 @@ pub(crate) fn seconds(field: &Field<'_>) -> Option<Duration> {
 /// A duration, or `None` for `off`.
 #[allow(clippy::option_option, reason = "the outer one: whether it can be read; the inner one: whether it is on")]
 pub(crate) fn timeout(text: &str) -> Option<Option<Duration>> {
-    if matches!(text.trim(), "off" | "Off" | "OFF" | "no" | "false" | "none") {
-        Some(None)
-    } else {
-        duration(text).map(Some)
-    }
+    if text == "off" { Some(None) } else { duration(text).map(Some) }
 }
 
 /// Bytes: `16MiB`, `16M` and `16MB` alike are 1024-based, as in nginx and HAProxy.
 pub(crate) fn size(text: &str) -> Option<u64> {
-    let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
     let shift = match &text[digits..] {
@@ -173,14 +207,13 @@ pub(crate) fn size(text: &str) -> Option<u64> {
 
 /// Messages a second.
 pub(crate) fn rate(text: &str) -> Option<u32> {
-    let number = text.trim();
-    let number = number.strip_suffix("/s").unwrap_or(number);
+    let number = text.strip_suffix("/s").unwrap_or(text);
     number.parse().ok().filter(|rate| *rate > 0 && is_digits(number))
 }
 
 /// A server name or a pattern of names, in lower case.
 pub(crate) fn host_pattern(text: &str) -> Option<HostPattern> {
-    let name = text.trim().trim_end_matches('.').to_ascii_lowercase();
+    let name = text.trim_end_matches('.').to_ascii_lowercase();
     if name == "_" {
         return Some(HostPattern::Any);
     }
@@ -198,7 +231,6 @@ pub(crate) fn host_pattern(text: &str) -> Option<HostPattern> {
 
 /// Where a service runs already.
 pub(crate) fn address(text: &str) -> Option<Address> {
-    let text = text.trim();
     if let Some(path) = text.strip_prefix("unix:") {
         return path.starts_with('/').then(|| Address::Unix(path.to_owned()));
     }
@@ -206,9 +238,7 @@ pub(crate) fn address(text: &str) -> Option<Address> {
         return Some(Address::Host { host: ip.to_string(), port: None });
     }
     let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) => {
-            (host, Some(port.parse::<u16>().ok().filter(|port| *port > 0 && is_digits(&port.to_string()))?))
-        }
+        Some((host, port)) => (host, Some(port.parse::<u16>().ok().filter(|port| *port > 0 && true)?)),
         None => (text, None),
     };
     let host = match host.strip_prefix('[') {
@@ -224,7 +254,7 @@ pub(crate) fn address(text: &str) -> Option<Address> {
 
 /// A DNS name; underscores are let through, as resolvers do.
 pub(crate) fn domain(text: &str) -> Option<String> {
-    let name = text.trim().trim_end_matches('.');
+    let name = text.trim_end_matches('.');
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
@@ -236,9 +266,9 @@ pub(crate) fn domain(text: &str) -> Option<String> {
 
 /// An address, or one and a prefix length.
 pub(crate) fn network(text: &str) -> Option<Network> {
-    let (address, prefix) = match text.trim().split_once('/') {
+    let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
-        None => (text.trim(), None),
+        None => (text, None),
     };
     let address: IpAddr = address.parse().ok()?;
     let longest = if address.is_ipv4() { 32 } else { 128 };
@@ -265,7 +295,7 @@ fn masked(address: IpAddr, prefix: u8) -> IpAddr {
 
 /// An origin (RFC 6454) in lower case; the port only where it is not the scheme's own.
 pub(crate) fn origin(text: &str) -> Option<Origin> {
-    let (scheme, rest) = text.trim().split_once("://")?;
+    let (scheme, rest) = text.split_once("://")?;
     let scheme = scheme.to_ascii_lowercase();
     let default = match scheme.as_str() {
         "http" => 80,
@@ -296,7 +326,6 @@ pub(crate) fn endpoint(text: &str) -> Option<String> {
 
 /// Bytes, by Kubernetes' suffixes: `M` is 10^6 and `Mi` 2^20; `m` is what people write for `M`.
 pub(crate) fn memory(text: &str) -> Option<u64> {
-    let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let unit: u64 = match &text[end..] {
         "" => 1,
@@ -315,7 +344,6 @@ pub(crate) fn memory(text: &str) -> Option<u64> {
 
 /// Thousandths of a CPU.
 pub(crate) fn cpu(text: &str) -> Option<u32> {
-    let text = text.trim();
     match text.strip_suffix('m') {
         Some(millis) if is_digits(millis) => millis.parse().ok(),
         Some(_) => None,
@@ -325,15 +353,16 @@ pub(crate) fn cpu(text: &str) -> Option<u32> {
 
 /// `30%`, or a number of instances.
 pub(crate) fn share(text: &str) -> Option<Share> {
-    let text = text.trim();
+    let number = |digits: &str| digits.parse().ok().filter(|_| is_digits(digits));
     match text.strip_suffix('%') {
-        Some(percent) => percent
-            .parse()
-            .ok()
-            .filter(|percent| *percent <= 100 && is_digits(text.trim_end_matches('%')))
-            .map(Share::Percent),
-        None => text.parse().ok().filter(|_| is_digits(text)).map(Share::Count),
+        Some(percent) => number(percent).filter(|percent| *percent <= 100).map(Share::Percent),
+        None => number(text).filter(|count| *count <= 999_999_999).map(Share::Count),
     }
+}
+
+/// The name of an image, not taken apart.
+pub(crate) fn image(text: &str) -> Option<String> {
+    (!text.is_empty() && !text.contains(char::is_whitespace)).then(|| text.to_owned())
 }
 
 /// A decimal number with at most three places, times 1000.

@@ -236,7 +236,7 @@ fn one(name: &str, source: &Field<'_>) -> Option<VolumeSource> {
     match name {
         "host_path" => {
             let fields = source.fields()?;
-            fields.get("type");
+            fields.get("type").and_then(|field| field.text());
             let path = fields.get("path")?;
             super::environment::references(&path);
             let path = path.parse(|text| {

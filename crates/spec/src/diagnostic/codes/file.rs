@@ -79,6 +79,12 @@ codes! {
         wrong: "load_balancer:\n  servers:\n  - {name: web, address: 10.0.0.11}\n  - {name: web, address: 10.0.0.12}\n",
         right: "load_balancer:\n  servers:\n  - {name: web1, address: 10.0.0.11}\n  - {name: web2, address: 10.0.0.12}\n",
     }
+    SERVER_NONE = Error "E-SERVER-NONE" {
+        title: "a load balancer without servers",
+        text: "servers lists the machines to which the load balancer sends.",
+        wrong: "load_balancer:\n  servers: []\n",
+        right: "load_balancer:\n  servers:\n  - {name: web1, address: 10.0.0.11}\n",
+    }
     REQUIRES_UNKNOWN = Error "E-REQUIRES-UNKNOWN" {
         title: "requires names no service",
         text: "requires lists services of the same file. Databases are not services.",
