@@ -3,4 +3,5 @@
 mod cuts;
 mod endpoint;
 mod model;
+mod simulation;
 mod streams;
