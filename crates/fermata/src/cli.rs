@@ -1,7 +1,8 @@
 //! The command line: types for clap, and nothing that acts.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -19,6 +20,18 @@ pub struct Cli {
 pub enum Command {
     /// Run the services and the gateway in the foreground until Ctrl-C.
     Up(Up),
+    /// One look at services, instances and tunnels of a running fermata.
+    Status(Ask),
+    /// List or close the live tunnels.
+    Connections(Connections),
+    /// Close the tunnels of a service or an instance, spread over a time.
+    Drain(Drain),
+    /// Show what the instances write.
+    Logs(Logs),
+    /// Read the file again and change what differs; open tunnels stay.
+    Reload(Reload),
+    /// End everything: tunnels get Close 1001, services TERM.
+    Stop(Stop),
     /// Validate: every problem at once, each with its place in the file and a way out.
     Check(Check),
     /// Print the JSON Schema of service.yml, for editors.
@@ -47,6 +60,115 @@ pub struct Up {
     /// [default: /var/lib/fermata for root, else the XDG state folder]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
+}
+
+/// How a running Fermata is found.
+#[derive(Debug, Clone, Args)]
+pub struct At {
+    /// The state folder of the running fermata [default: as for up]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `fermata status`.
+#[derive(Debug, Args)]
+pub struct Ask {
+    /// Which fermata.
+    #[command(flatten)]
+    pub at: At,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `fermata connections`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  fermata connections                       all live tunnels
+  fermata connections list --to web.2
+  fermata connections close --id 17
+  fermata connections close --client 203.0.113.9")]
+pub struct Connections {
+    /// What to do with them.
+    #[arg(value_enum, default_value_t)]
+    pub act: ConnectionsAct,
+    /// The tunnel of this number; repeat for several.
+    #[arg(long)]
+    pub id: Vec<u64>,
+    /// Tunnels to this service or instance.
+    #[arg(long, value_name = "SERVICE|INSTANCE")]
+    pub to: Option<String>,
+    /// Tunnels from this address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub client: Option<IpAddr>,
+    /// Close all of them.
+    #[arg(long, conflicts_with_all = ["id", "to", "client"])]
+    pub all: bool,
+    /// List them again and again.
+    #[arg(long)]
+    pub follow: bool,
+    /// Which fermata.
+    #[command(flatten)]
+    pub at: At,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// What `connections` does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ConnectionsAct {
+    /// Print them.
+    #[default]
+    List,
+    /// Close them with 1001.
+    Close,
+}
+
+/// `fermata drain`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  fermata drain web                 over the service's own drain time
+  fermata drain web.2 --over 5m     and no new traffic for that instance")]
+pub struct Drain {
+    /// A service, or one of its instances.
+    #[arg(value_name = "SERVICE|INSTANCE")]
+    pub target: String,
+    /// Spread the closes over this time [default: the service's websocket.drain]
+    #[arg(long, value_name = "TIME", value_parser = crate::cmd::duration)]
+    pub over: Option<Duration>,
+    /// Which fermata.
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// `fermata logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// Only of this service.
+    pub service: Option<String>,
+    /// Go on as lines come, until Ctrl-C.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Which fermata.
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// `fermata reload`.
+#[derive(Debug, Args)]
+pub struct Reload {
+    /// Which fermata.
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// `fermata stop`.
+#[derive(Debug, Args)]
+pub struct Stop {
+    /// Which fermata.
+    #[command(flatten)]
+    pub at: At,
 }
 
 /// `fermata check`.

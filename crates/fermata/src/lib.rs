@@ -4,19 +4,23 @@
 //! one connection: read that file first. [`run`] starts services, [`probe`] looks from outside, [`app`] is the one place
 //! where everything meets, and [`cmd`] is what people call.
 
+pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod cmd;
 pub mod echo;
 pub mod front;
 pub mod http;
+pub mod listening;
 pub mod net;
 pub mod os;
 pub mod page;
 pub mod probe;
 pub mod public;
+pub mod reload;
 pub mod route;
 pub mod run;
+pub mod running;
 pub mod serve;
 pub mod tls;
 pub mod tunnel;

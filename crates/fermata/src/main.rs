@@ -9,6 +9,12 @@ use fermata::cmd;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Up(args) => cmd::up::run(&args),
+        Command::Status(args) => cmd::status::run(&args),
+        Command::Connections(args) => cmd::connections::run(&args),
+        Command::Drain(args) => cmd::drain::run(&args),
+        Command::Logs(args) => cmd::logs::run(&args),
+        Command::Reload(args) => cmd::reload::run(&args),
+        Command::Stop(args) => cmd::stop::run(&args),
         Command::Check(args) => cmd::check::run(&args),
         Command::Schema => cmd::schema::run(),
         Command::Probe(args) => cmd::probe::run(&args),

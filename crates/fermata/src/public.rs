@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fermata_spec::{Address, Service, Source, Spec};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::route::{Guests, Pool, Route, Target};
+use crate::route::{Endpoint, Guests, Pool, Route, Target};
 use crate::run::health::{At, Checker, Verdict};
 use crate::run::plan::RunningPlan;
 use crate::run::{Event, InstanceName, Plan};
@@ -95,21 +95,50 @@ fn instances(service: &Service) -> u32 {
     }
 }
 
-/// A pool for each container port of each service.
+/// A pool for each container port of each service, and the guests of each service: what outlives a reload.
+#[derive(Default)]
 pub struct Pools {
-    pools: BTreeMap<(Arc<str>, u16), Arc<Pool>>,
+    pools: Mutex<BTreeMap<(Arc<str>, u16), Arc<Pool>>>,
+    guests: Mutex<BTreeMap<Arc<str>, Arc<Guests>>>,
 }
 
 impl Pools {
-    /// Empty pools.
-    pub fn new(spec: &Spec) -> Pools {
-        let pools = spec.services.iter().flat_map(|service| {
-            service.ports.iter().map(|port| {
-                let key = (service.name.clone(), port.container);
-                (key, Arc::new(Pool::new(service.name.clone(), service.balance)))
-            })
-        });
-        Pools { pools: pools.collect() }
+    fn pools(&self) -> MutexGuard<'_, BTreeMap<(Arc<str>, u16), Arc<Pool>>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pool of a container port; an empty one where there was none.
+    fn pool(&self, service: &Arc<str>, port: u16) -> Arc<Pool> {
+        let fresh = || Arc::new(Pool::new(service.clone()));
+        self.pools().entry((service.clone(), port)).or_insert_with(fresh).clone()
+    }
+
+    /// The tunnels of a service.
+    pub fn guests(&self, service: &Arc<str>) -> Arc<Guests> {
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        guests.entry(service.clone()).or_default().clone()
+    }
+
+    /// Takes an instance out; what uses it goes on.
+    pub fn remove(&self, service: &str, instance: &str) {
+        for ((of, _), pool) in self.pools().iter() {
+            if &**of == service {
+                pool.remove(instance);
+            }
+        }
+    }
+
+    /// Forgets a service that the file has no more.
+    pub fn forget(&self, service: &str) {
+        self.pools().retain(|(of, _), _| &**of != service);
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner).remove(service);
+    }
+
+    /// The endpoints that get traffic now.
+    pub fn endpoints(&self, service: &str) -> Vec<Arc<Endpoint>> {
+        let pools = self.pools();
+        let own = pools.iter().filter(|((of, _), _)| &**of == service);
+        own.flat_map(|(_, pool)| pool.endpoints().iter().cloned().collect::<Vec<_>>()).collect()
     }
 
     /// Keeps the pools true to what instances do.
@@ -117,25 +146,14 @@ impl Pools {
         match event {
             Event::Ready { instance, addresses } => {
                 for (port, address) in addresses.iter() {
-                    if let Some(pool) = self.pools.get(&(instance.service.clone(), *port)) {
-                        pool.add(&instance.to_string().into(), Target::Ip(*address));
-                    }
+                    self.pool(&instance.service, *port).add(&instance.to_string().into(), Target::Ip(*address));
                 }
             }
             Event::NotReady { instance, .. }
             | Event::Exited { instance, .. }
             | Event::Stopping(instance)
-            | Event::Stopped(instance) => self.remove(instance),
+            | Event::Stopped(instance) => self.remove(&instance.service, &instance.to_string()),
             Event::Swept { .. } | Event::Trouble(_) | Event::Starting(_) | Event::Waiting { .. } => {}
-        }
-    }
-
-    fn remove(&self, instance: &InstanceName) {
-        let name = instance.to_string();
-        for ((service, _), pool) in &self.pools {
-            if *service == instance.service {
-                pool.remove(&name);
-            }
         }
     }
 
@@ -183,14 +201,8 @@ impl Pools {
 
     fn add_address(&self, service: &RunningPlan, instance: &InstanceName, address: &Address) {
         for port in &service.ports {
-            if let Some(pool) = self.pools.get(&(service.name.clone(), *port)) {
-                pool.add(&instance.to_string().into(), target_of(address, *port));
-            }
+            self.pool(&service.name, *port).add(&instance.to_string().into(), target_of(address, *port));
         }
-    }
-
-    fn find(&self, service: &Service, port: u16) -> Option<Arc<Pool>> {
-        self.pools.get(&(service.name.clone(), port)).cloned()
     }
 }
 
@@ -198,14 +210,15 @@ impl Pools {
 pub fn routes(spec: &Spec, pools: &Pools) -> Vec<(u16, Route)> {
     let mut routes = Vec::new();
     for service in &spec.services {
-        let (websocket, guests) = (Arc::new(service.websocket.clone()), Arc::new(Guests::default()));
+        let (websocket, guests) = (Arc::new(service.websocket.clone()), pools.guests(&service.name));
         for (scheme, public, container) in published(service) {
-            let Some(pool) = pools.find(service, container) else { continue };
+            let pool = pools.pool(&service.name, container);
             let hosts = match scheme {
                 Scheme::Http | Scheme::Https => service.traffic_matches.clone(),
                 Scheme::Tcp | Scheme::Udp => Vec::new(),
             };
-            routes.push((public, Route { hosts, pool, websocket: websocket.clone(), guests: guests.clone() }));
+            let (balance, websocket, guests) = (service.balance, websocket.clone(), guests.clone());
+            routes.push((public, Route { hosts, pool, balance, websocket, guests }));
         }
     }
     routes
@@ -231,6 +244,15 @@ fn checks(service: &RunningPlan) -> Vec<(InstanceName, Address, Checker)> {
             Some((instance, address.clone(), checker))
         })
         .collect()
+}
+
+/// An address as people write it.
+pub fn shown(address: &Address) -> String {
+    match address {
+        Address::Unix(path) => format!("unix:{path}"),
+        Address::Host { host, port: Some(port) } => format!("{host}:{port}"),
+        Address::Host { host, port: None } => host.clone(),
+    }
 }
 
 fn target_of(address: &Address, container: u16) -> Target {

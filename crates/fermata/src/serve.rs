@@ -48,8 +48,6 @@ pub enum Speaks {
 pub struct Worker {
     /// Where requests go now.
     pub table: Arc<ArcSwap<Table>>,
-    /// The file's `gateway:`.
-    pub gateway: Arc<Gateway>,
     /// The figures of all tunnels.
     pub ledger: Arc<Ledger>,
     /// This thread's tunnels.
@@ -69,7 +67,7 @@ pub async fn connection(worker: Rc<Worker>, stream: TcpStream, speaks: Speaks) -
         Speaks::Https(config) => Some(config),
         Speaks::Http => None,
     };
-    let gateway = &worker.gateway;
+    let gateway = worker.gateway();
     match front::greet(stream.into(), config, arrival.port(), gateway.max_head, gateway.head_timeout).await {
         Seen::Http1(leg) => {
             let answer = |request| worker.clone().answer(request, arrival);
@@ -82,6 +80,11 @@ pub async fn connection(worker: Rc<Worker>, stream: TcpStream, speaks: Speaks) -
 }
 
 impl Worker {
+    /// The file's `gateway:`, as it is now.
+    fn gateway(&self) -> Arc<Gateway> {
+        self.table.load().gateway.clone()
+    }
+
     /// Answers one request.
     async fn answer(self: Rc<Self>, request: Request<Incoming>, arrival: Arrival) -> Response<Body> {
         if let Some(page) = self.own_page(&request, &arrival) {
@@ -89,7 +92,7 @@ impl Worker {
         }
         let mut request = request;
         let host = host_of(&request);
-        let visitor = believe(request.headers_mut(), &arrival, &self.gateway.trusted_proxies);
+        let visitor = believe(request.headers_mut(), &arrival, &self.gateway().trusted_proxies);
         let outcome = match self.table.load().find(arrival.port(), &host).cloned() {
             None => Err(Refusal::NoService { host, port: arrival.port() }),
             Some(route) if handshake::asks(request.headers()) => self.open(request, arrival, &route, &visitor).await,
@@ -111,7 +114,7 @@ impl Worker {
         visitor: &Visitor,
     ) -> Result<Response<Body>, Refusal> {
         let request = request_for_service(request);
-        let mut response = self.upstreams.forward(&route.pool, visitor.client, request, self.patience()).await?;
+        let mut response = self.upstreams.forward(route, visitor.client, request, self.patience()).await?;
         keep_end_to_end(response.headers_mut());
         Ok(response)
     }
@@ -129,8 +132,7 @@ impl Worker {
         let service = route.service().clone();
         let patience = self.patience();
         let (lease, leg) =
-            connect_any(&route.pool, visitor.client, async |lease| dial(lease.target(), patience.connect).await)
-                .await?;
+            connect_any(&route, visitor.client, async |lease| dial(lease.target(), patience.connect).await).await?;
         let mut response = exchange(leg, handshake_for_service(request), &service, patience.answer).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             // It has its own opinion (401, 404, 426…): that is the answer.
@@ -156,7 +158,7 @@ impl Worker {
         let service = route.service();
         front::allowed(&route.websocket.origins, request.headers())
             .map_err(|origin| Refusal::Origin { service: service.to_string(), origin })?;
-        if self.gateway.max_connections.is_some_and(|most| self.ledger.live() >= u64::from(most)) {
+        if self.gateway().max_connections.is_some_and(|most| self.ledger.live() >= u64::from(most)) {
             return Err(Refusal::Full { of: "This gateway".into() });
         }
         let limits = &route.websocket;
@@ -174,7 +176,7 @@ impl Worker {
         let peer = arrival.peer.ip().to_canonical();
         let Ok(admission) = route.guests.admit(peer, None, None) else { return Ok(()) };
         let limit = self.patience().connect;
-        let connected = connect_any(&route.pool, peer, async |lease| dial(lease.target(), limit).await).await;
+        let connected = connect_any(&route, peer, async |lease| dial(lease.target(), limit).await).await;
         match connected {
             Ok((lease, service)) => {
                 let card = self.card(arrival, &route, peer, (lease, admission), Rules::default());
@@ -219,12 +221,13 @@ impl Worker {
     }
 
     fn patience(&self) -> Patience {
-        Patience { connect: self.gateway.connect_timeout, answer: self.gateway.answer_timeout }
+        let gateway = self.gateway();
+        Patience { connect: gateway.connect_timeout, answer: gateway.answer_timeout }
     }
 
     /// The tester page, where it is switched on: by default only for those on this machine.
     fn own_page(&self, request: &Request<Incoming>, arrival: &Arrival) -> Option<Response<Body>> {
-        let on = self.gateway.tester.unwrap_or_else(|| arrival.local.ip().to_canonical().is_loopback());
+        let on = self.gateway().tester.unwrap_or_else(|| arrival.local.ip().to_canonical().is_loopback());
         if !on || request.uri().path() != page::TESTER_PATH || handshake::asks(request.headers()) {
             return None;
         }

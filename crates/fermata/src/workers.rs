@@ -10,14 +10,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use fermata_spec::Gateway;
-use tokio::sync::{mpsc, watch};
-use tokio::task::LocalSet;
+use fermata_wire::Close;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{AbortHandle, JoinSet, LocalSet};
 
 use crate::http::Upstreams;
 use crate::route::Table;
 use crate::serve::{self, Speaks, Worker};
-use crate::tunnel::{self, Command, Engine, Ledger};
+use crate::tunnel::{self, Command, Engine, Entry, Ledger, Which};
 
 /// After an error of accept(2) that more trying makes worse (no descriptors left), this long passes.
 const BREATH: Duration = Duration::from_millis(100);
@@ -27,8 +27,6 @@ const BREATH: Duration = Duration::from_millis(100);
 pub struct Shared {
     /// Where requests go now.
     pub table: Arc<ArcSwap<Table>>,
-    /// The file's `gateway:`.
-    pub gateway: Arc<Gateway>,
     /// The figures of all tunnels.
     pub ledger: Arc<Ledger>,
 }
@@ -37,57 +35,85 @@ pub struct Shared {
 pub struct Workers {
     threads: Vec<JoinHandle<io::Result<()>>>,
     commands: Vec<mpsc::UnboundedSender<Command>>,
-    accepting: watch::Sender<bool>,
+    doors: watch::Sender<Doors>,
+}
+
+/// The listeners that are accepted from now.
+pub type Doors = Arc<Vec<Door>>;
+
+/// One listener, and what is spoken on it.
+#[derive(Clone)]
+pub struct Door {
+    /// Bound once, and kept over reloads.
+    pub listener: Arc<TcpListener>,
+    /// What is spoken.
+    pub speaks: Speaks,
+}
+
+impl Door {
+    /// Whether nothing about it has changed.
+    fn is(&self, other: &Door) -> bool {
+        Arc::ptr_eq(&self.listener, &other.listener)
+            && std::mem::discriminant(&self.speaks) == std::mem::discriminant(&other.speaks)
+    }
 }
 
 impl Workers {
-    /// Starts a thread per core, each accepting from `listeners`.
-    pub fn start(shared: &Shared, listeners: &[(TcpListener, Speaks)]) -> io::Result<Workers> {
+    /// Starts a thread per core; nothing is accepted before [`Workers::accept`].
+    pub fn start(shared: &Shared) -> io::Result<Workers> {
         // Counts a container's CPU quota too (cgroups(7)), as the standard library documents.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (accepting, _) = watch::channel(true);
-        let mut workers = Workers { threads: Vec::new(), commands: Vec::new(), accepting };
+        let mut workers = Workers { threads: Vec::new(), commands: Vec::new(), doors: watch::Sender::default() };
         for core in 0..cores {
-            let listeners = listeners
-                .iter()
-                .map(|(listener, speaks)| Ok((listener.try_clone()?, speaks.clone())))
-                .collect::<io::Result<Vec<_>>>()?;
             let (commands, received) = mpsc::unbounded_channel();
-            let (shared, accepting) = (shared.clone(), workers.accepting.subscribe());
+            let (shared, doors) = (shared.clone(), workers.doors.subscribe());
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{core}"))
-                .spawn(move || work(&shared, listeners, received, &accepting))?;
+                .spawn(move || work(&shared, received, doors))?;
             workers.threads.push(thread);
             workers.commands.push(commands);
         }
         Ok(workers)
     }
 
-    /// Tells every engine.
-    pub fn tell(&self, command: impl Fn() -> Command) {
-        for commands in &self.commands {
-            // A thread that has ended has no tunnels.
-            let _ = commands.send(command());
-        }
+    /// From now on accepts from these listeners, on every thread, and from no others.
+    pub fn accept(&self, doors: Vec<Door>) {
+        self.doors.send_replace(Arc::new(doors));
     }
 
-    /// Accepts nothing more.
-    pub fn stop_accepting(&self) {
-        self.accepting.send_replace(false);
+    /// Says `close` to some tunnels, spread over a time; returns how many they are.
+    pub async fn drain(&self, which: &Which, close: &Arc<Close>, over: Duration) -> usize {
+        let told = self.ask(|chosen| Command::Drain { which: which.clone(), close: close.clone(), over, chosen });
+        told.await.into_iter().sum()
+    }
+
+    /// What is to be said of some tunnels, the oldest first.
+    pub async fn list(&self, which: &Which) -> Vec<Entry> {
+        let mut entries = self.ask(|told| Command::List(which.clone(), told)).await.concat();
+        entries.sort_by_key(|entry| entry.id);
+        entries
     }
 
     /// Waits until no tunnel is left.
     pub async fn rest(&self) {
-        let mut waits = Vec::new();
-        for commands in &self.commands {
-            let (done, wait) = tokio::sync::oneshot::channel();
-            if commands.send(Command::Rest(done)).is_ok() {
-                waits.push(wait);
-            }
+        self.ask(Command::Rest).await;
+    }
+
+    /// Asks every engine. A thread that has ended has no tunnels and no answer.
+    async fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<T> {
+        let asked: Vec<oneshot::Receiver<T>> = self
+            .commands
+            .iter()
+            .filter_map(|commands| {
+                let (tell, told) = oneshot::channel();
+                commands.send(command(tell)).ok().map(|()| told)
+            })
+            .collect();
+        let mut answers = Vec::new();
+        for told in asked {
+            answers.extend(told.await.ok());
         }
-        for wait in waits {
-            let _ = wait.await;
-        }
+        answers
     }
 
     /// Ends the threads, whatever they still hold.
@@ -99,44 +125,59 @@ impl Workers {
     }
 }
 
-fn work(
-    shared: &Shared,
-    listeners: Vec<(TcpListener, Speaks)>,
-    commands: tunnel::Commands,
-    accepting: &watch::Receiver<bool>,
-) -> io::Result<()> {
+fn work(shared: &Shared, commands: tunnel::Commands, doors: watch::Receiver<Doors>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     runtime.block_on(local.run_until(async {
         let engine = Rc::new(RefCell::new(Engine::new(shared.ledger.clone())?));
         let worker = Rc::new(Worker {
             table: shared.table.clone(),
-            gateway: shared.gateway.clone(),
             ledger: shared.ledger.clone(),
             engine: engine.clone(),
             upstreams: Arc::new(Upstreams::default()),
         });
-        for (listener, speaks) in listeners {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            tokio::task::spawn_local(accept(worker.clone(), listener, speaks, accepting.clone()));
-        }
-        tunnel::run(engine, commands).await
+        let accepting = tokio::task::spawn_local(keep_doors(worker, doors));
+        let outcome = tunnel::run(engine, commands).await;
+        accepting.abort();
+        outcome
     }))
 }
 
-/// Accepts from one listener until told otherwise.
-async fn accept(
-    worker: Rc<Worker>,
-    listener: tokio::net::TcpListener,
-    speaks: Speaks,
-    mut accepting: watch::Receiver<bool>,
-) -> Option<Infallible> {
+/// Accepts from the doors of now, whatever they are.
+async fn keep_doors(worker: Rc<Worker>, mut doors: watch::Receiver<Doors>) {
+    let mut open: Vec<(Door, AbortHandle)> = Vec::new();
+    let mut tasks = JoinSet::new();
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = accepting.wait_for(|accepting| !accepting) => return None,
-        };
-        match accepted {
+        let wanted = doors.borrow_and_update().clone();
+        open.retain(|(door, task)| {
+            let stays = wanted.iter().any(|one| one.is(door));
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for door in wanted.iter() {
+            if open.iter().any(|(known, _)| known.is(door)) {
+                continue;
+            }
+            match door.listener.try_clone().and_then(tokio::net::TcpListener::from_std) {
+                Ok(listener) => {
+                    let task = tasks.spawn_local(accept(worker.clone(), listener, door.speaks.clone()));
+                    open.push((door.clone(), task));
+                }
+                Err(error) => tracing::error!(%error, "cannot accept from a public port"),
+            }
+        }
+        if doors.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Accepts from one listener.
+async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, speaks: Speaks) -> Infallible {
+    loop {
+        match listener.accept().await {
             Ok((stream, _)) => {
                 let served = serve::connection(worker.clone(), stream, speaks.clone());
                 tokio::task::spawn_local(async {

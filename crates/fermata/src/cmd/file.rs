@@ -4,6 +4,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use fermata_spec::{Severity, Spec};
+use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::{EventKind, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
 
 use super::Failure;
 
@@ -50,4 +53,37 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
         };
         Failure::Usage(format!("{}: {why}", path.display()))
     })
+}
+
+/// Reads and checks a file again, while it runs: an error is everything that is wrong with it, for people.
+pub(super) fn reread(path: &Path) -> Result<Spec, String> {
+    let text = read(path).map_err(|failure| failure.to_string())?;
+    let outcome = fermata_spec::read(&text);
+    outcome.spec.ok_or_else(|| {
+        let errors = outcome.diagnostics.iter().filter(|one| one.severity == Severity::Error);
+        let shown: Vec<String> =
+            errors.map(|error| error.render(&path.display().to_string(), &text, false).trim_end().to_owned()).collect();
+        format!("the file has errors, and nothing was changed\n{}", shown.join("\n"))
+    })
+}
+
+/// Tells of changes of a file, until dropped. Its folder is watched, since editors replace files by renaming.
+pub(super) fn watch(path: &Path, changed: mpsc::Sender<()>) -> Option<impl Watcher + use<>> {
+    let name = path.file_name()?.to_owned();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let Ok(event) = event else { return };
+        let written = match event.kind {
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+            EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => true,
+            _ => false,
+        };
+        if written && event.paths.iter().any(|path| path.file_name() == Some(&name)) {
+            // A full channel has the news already.
+            let _ = changed.try_send(());
+        }
+    })
+    .ok()?;
+    watcher.watch(folder, RecursiveMode::NonRecursive).ok()?;
+    Some(watcher)
 }

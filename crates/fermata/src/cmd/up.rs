@@ -9,19 +9,21 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use super::file::{self, Loaded};
-use super::{Answer, Failure};
-use crate::app::{self, Notice, Place, Prepared};
+use super::{Answer, Failure, label};
+use crate::app::{self, Place, Prepared};
 use crate::cli::Up;
+use crate::listening::Bound;
 use crate::page;
 use crate::public::{PublicPort, Scheme, public_ports};
+use crate::run::StateLock;
+use crate::running::{self, Notice, Outside};
 
 /// Runs it.
 pub fn run(args: &Up) -> Result<Answer, Failure> {
     let Some(Loaded { path, spec }) = file::load(args.file.as_deref())? else { return Ok(Answer::No) };
-    let state = args.state_dir.clone().unwrap_or_else(app::default_state_dir);
-    let place = Place { folder: folder_of(&path), state };
+    let place = Place { folder: folder_of(&path), state: super::state_dir(args.state_dir.as_deref()) };
     if args.dry_run {
-        let plan = app::plan(&spec, &place).map_err(|error| Failure::No(error.to_string()))?;
+        let plan = app::plan(&spec, &place).map_err(no)?;
         anstream::print!("{plan}");
         for port in public_ports(&spec) {
             anstream::println!("listen  {port}");
@@ -29,22 +31,38 @@ pub fn run(args: &Up) -> Result<Answer, Failure> {
         return Ok(Answer::Yes);
     }
     log();
-    let prepared = Prepared::new(&spec, &place).map_err(|error| Failure::No(error.to_string()))?;
+    let lock = StateLock::take(&place.state).map_err(no)?;
     let voice = Voice { tester: spec.gateway.tester, bind: spec.gateway.bind.clone() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system)?;
+    let prepared = Prepared::new(spec, &place, &Bound::default()).map_err(no)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no)?;
     LocalSet::new().block_on(&runtime, async {
-        let stop = stop_signal().map_err(system)?;
+        let stop = stop_signal().map_err(no)?;
         let (notices, heard) = mpsc::channel(256);
         let speaking = tokio::task::spawn_local(speak(voice, heard));
-        let outcome = prepared.run(notices, stop).await;
+        let (changed, reload) = mpsc::channel(1);
+        let _watch = file::watch(&path, changed.clone());
+        reload_on_hangup(changed).map_err(no)?;
+        let reread = Box::new({
+            let path = path.clone();
+            move || file::reread(&path)
+        });
+        let outside = Outside { notices, file: path, reread, reload };
+        let outcome = running::run(prepared, place, lock, outside, stop).await;
         // Everything that was said is printed before the end.
         let _ = speaking.await;
-        outcome.map(|()| Answer::Yes).map_err(|error| Failure::No(error.to_string()))
+        outcome.map(|()| Answer::Yes).map_err(no)
     })
 }
 
-fn system(error: std::io::Error) -> Failure {
+fn no(error: impl std::fmt::Display) -> Failure {
     Failure::No(error.to_string())
+}
+
+/// SIGHUP reads the file again, as for daemons since ever.
+fn reload_on_hangup(changed: mpsc::Sender<()>) -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::task::spawn_local(async move { while hangup.recv().await.is_some() && changed.send(()).await.is_ok() {} });
+    Ok(())
 }
 
 fn folder_of(path: &Path) -> PathBuf {
@@ -83,6 +101,7 @@ async fn speak(voice: Voice, mut notices: mpsc::Receiver<Notice>) {
         match notice {
             Notice::Line(line) => print(&label(&line.instance.to_string()), &line.text),
             Notice::Instance(event) => print(&label("fermata"), &event.to_string()),
+            Notice::Done(text) => print(&label("fermata"), &text),
             Notice::Warning(text) => {
                 let yellow = AnsiColor::Yellow.on_default().bold();
                 print(&label("fermata"), &format!("{yellow}warning{yellow:#}: {text}"));
@@ -138,21 +157,6 @@ impl Voice {
         });
         port.map(|(scheme, port)| format!("{scheme}://{}:{port}{}", self.host(), page::TESTER_PATH))
     }
-}
-
-/// A prefix of one width, in a colour of its own.
-fn label(name: &str) -> String {
-    const COLOURS: [AnsiColor; 6] = [
-        AnsiColor::Cyan,
-        AnsiColor::Magenta,
-        AnsiColor::Blue,
-        AnsiColor::Green,
-        AnsiColor::BrightCyan,
-        AnsiColor::BrightMagenta,
-    ];
-    let sum: usize = name.bytes().map(usize::from).sum();
-    let style = if name == "fermata" { Style::new().bold() } else { COLOURS[sum % COLOURS.len()].on_default() };
-    format!("{style}{name:<12}{style:#} │")
 }
 
 fn print(label: &str, text: &str) {

@@ -67,7 +67,7 @@ pub async fn forward(public: UdpSocket, table: Arc<ArcSwap<Table>>) {
 }
 
 async fn open(table: &Table, port: u16, client: SocketAddr) -> Option<Session> {
-    let lease = table.find(port, "")?.pool.pick(client.ip(), &[])?;
+    let lease = table.find(port, "")?.pick(client.ip(), &[])?;
     let upstream = connect(lease.target()).await.ok()?;
     Some(Session {
         upstream: Rc::new(upstream),

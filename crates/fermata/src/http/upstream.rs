@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::reply::{Body, Refusal};
 use crate::net::{Leg, dial};
-use crate::route::{Lease, Pool, Target};
+use crate::route::{Lease, Route, Target};
 
 /// Kept connections per endpoint and thread.
 const KEPT: usize = 32;
@@ -50,16 +50,16 @@ pub struct Patience {
 }
 
 impl Upstreams {
-    /// Sends an ordinary request to an instance of `pool`.
+    /// Sends an ordinary request to an instance of the route's service.
     pub async fn forward(
         self: &Arc<Self>,
-        pool: &Pool,
+        route: &Route,
         client: IpAddr,
         request: Request<Incoming>,
         patience: Patience,
     ) -> Result<Response<Body>, Refusal> {
         let (mut request, progress) = watched(request);
-        let connected = connect_any(pool, client, async |lease| {
+        let connected = connect_any(route, client, async |lease| {
             if let Some(sender) = self.take(lease.target()).await {
                 return Ok(sender);
             }
@@ -113,15 +113,15 @@ impl Upstreams {
     }
 }
 
-/// Picks instances of `pool` until one can be connected to.
+/// Picks instances of the route's service until one can be connected to.
 pub async fn connect_any<T>(
-    pool: &Pool,
+    route: &Route,
     client: IpAddr,
     connect: impl AsyncFn(&Lease) -> std::io::Result<T>,
 ) -> Result<(Lease, T), Refusal> {
     let mut tried: Vec<Lease> = Vec::new();
     let mut last: Option<Refusal> = None;
-    while let Some(lease) = pool.pick(client, &tried) {
+    while let Some(lease) = route.pick(client, &tried) {
         match connect(&lease).await {
             Ok(connected) => return Ok((lease, connected)),
             Err(error) => {
@@ -131,7 +131,7 @@ pub async fn connect_any<T>(
             }
         }
     }
-    Err(last.unwrap_or_else(|| Refusal::NoInstance { service: pool.service().to_string() }))
+    Err(last.unwrap_or_else(|| Refusal::NoInstance { service: route.service().to_string() }))
 }
 
 async fn open(target: &Target, limit: Duration) -> std::io::Result<SendRequest<Body>> {

@@ -18,6 +18,9 @@ use tokio::task::JoinSet;
 /// The page that tests a WebSocket from a browser.
 pub const TESTER: &str = include_str!("tester.html");
 
+/// Where a gateway serves it.
+pub const TESTER_PATH: &str = "/.fermata/tester";
+
 /// What the tester page may do: run its own script, wear its own style, open sockets anywhere, and nothing else.
 /// The hashes are those of its only `<script>` and `<style>`; a test says what they have to be.
 pub const TESTER_POLICY: &str = "default-src 'none'; script-src 'sha256-lUCrEuNvVxrPPttBWIhEiwHFB4KtTq6DyNsP6jxApZI='; \
@@ -61,7 +64,7 @@ pub async fn serve(listener: TcpListener, shutdown: impl Future<Output = ()>) {
 
 async fn only_the_page<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(match request.uri().path() {
-        "/" | "/tester" | "/.fermata/tester" => answer(),
+        "/" | "/tester" | TESTER_PATH => answer(),
         _ => {
             let mut answer = Response::new(Full::from("The tester page is at /\n"));
             *answer.status_mut() = StatusCode::NOT_FOUND;

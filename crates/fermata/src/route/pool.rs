@@ -58,15 +58,14 @@ impl Endpoint {
 #[derive(Debug)]
 pub struct Pool {
     service: Arc<str>,
-    balance: Balance,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
     turn: AtomicUsize,
 }
 
 impl Pool {
     /// A pool without endpoints.
-    pub fn new(service: Arc<str>, balance: Balance) -> Pool {
-        Pool { service, balance, endpoints: ArcSwap::default(), turn: AtomicUsize::new(0) }
+    pub fn new(service: Arc<str>) -> Pool {
+        Pool { service, endpoints: ArcSwap::default(), turn: AtomicUsize::new(0) }
     }
 
     /// The service whose instances these are.
@@ -97,11 +96,11 @@ impl Pool {
     }
 
     /// Picks an endpoint for `client` that is not among `tried`.
-    pub fn pick(&self, client: IpAddr, tried: &[Lease]) -> Option<Lease> {
+    pub fn pick(&self, balance: Balance, client: IpAddr, tried: &[Lease]) -> Option<Lease> {
         let endpoints = self.endpoints.load();
         let open: Vec<&Arc<Endpoint>> =
             endpoints.iter().filter(|one| !tried.iter().any(|lease| Arc::ptr_eq(&lease.endpoint, one))).collect();
-        let picked = match self.balance {
+        let picked = match balance {
             Balance::Leastconn => self.least(&open),
             Balance::Roundrobin => open.get(self.turn(open.len())).copied(),
             Balance::Random => less_loaded_of_two(&open),
@@ -176,8 +175,8 @@ mod tests {
 
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn pool(balance: Balance, instances: &[&str]) -> Pool {
-        let pool = Pool::new("web".into(), balance);
+    fn pool(instances: &[&str]) -> Pool {
+        let pool = Pool::new("web".into());
         for (at, instance) in instances.iter().enumerate() {
             pool.add(&Arc::from(*instance), Target::Ip(SocketAddr::from(([127, 0, 0, 1], 3000 + at as u16))));
         }
@@ -190,10 +189,10 @@ mod tests {
 
     #[test]
     fn leastconn_fills_the_emptier_instance_after_a_scale_up() {
-        let pool = pool(Balance::Leastconn, &["web.1"]);
-        let mut held: Vec<Lease> = (0..40).filter_map(|_| pool.pick(CLIENT, &[])).collect();
+        let pool = pool(&["web.1"]);
+        let mut held: Vec<Lease> = (0..40).filter_map(|_| pool.pick(Balance::Leastconn, CLIENT, &[])).collect();
         pool.add(&Arc::from("web.2"), Target::Name("b".into(), 1));
-        held.extend((0..40).filter_map(|_| pool.pick(CLIENT, &[])));
+        held.extend((0..40).filter_map(|_| pool.pick(Balance::Leastconn, CLIENT, &[])));
         let second = held.iter().filter(|lease| &**lease.instance() == "web.2").count();
         assert_eq!((held.len(), second), (80, 40));
     }
@@ -201,9 +200,9 @@ mod tests {
     #[test]
     fn every_balance_avoids_what_was_tried_and_ends_with_none() {
         for balance in [Balance::Leastconn, Balance::Roundrobin, Balance::Random, Balance::Source] {
-            let pool = pool(balance, &["web.1", "web.2", "web.3"]);
+            let pool = pool(&["web.1", "web.2", "web.3"]);
             let mut tried = Vec::new();
-            while let Some(lease) = pool.pick(CLIENT, &tried) {
+            while let Some(lease) = pool.pick(balance, CLIENT, &tried) {
                 tried.push(lease);
             }
             let mut names = names(&tried);
@@ -214,17 +213,17 @@ mod tests {
 
     #[test]
     fn source_keeps_a_client_on_its_instance_when_another_leaves() {
-        let pool = pool(Balance::Source, &["web.1", "web.2", "web.3"]);
-        let first = pool.pick(CLIENT, &[]).expect("an endpoint").instance().clone();
+        let pool = pool(&["web.1", "web.2", "web.3"]);
+        let first = pool.pick(Balance::Source, CLIENT, &[]).expect("an endpoint").instance().clone();
         let other = ["web.1", "web.2", "web.3"].into_iter().find(|name| *name != &*first).expect("another");
         pool.remove(other);
-        assert_eq!(pool.pick(CLIENT, &[]).expect("an endpoint").instance(), &first);
+        assert_eq!(pool.pick(Balance::Source, CLIENT, &[]).expect("an endpoint").instance(), &first);
     }
 
     #[test]
     fn a_dropped_lease_is_given_back() {
-        let pool = pool(Balance::Leastconn, &["web.1"]);
-        let lease = pool.pick(CLIENT, &[]).expect("an endpoint");
+        let pool = pool(&["web.1"]);
+        let lease = pool.pick(Balance::Leastconn, CLIENT, &[]).expect("an endpoint");
         assert_eq!(pool.endpoints()[0].live(), 1);
         drop(lease);
         assert_eq!(pool.endpoints()[0].live(), 0);

@@ -1,12 +1,13 @@
 //! The table: public port and host name to service. Immutable; a reload makes another.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use fermata_spec::{HostPattern, WebSocket};
+use fermata_spec::{Balance, Gateway, HostPattern, WebSocket};
 
 use super::admission::Guests;
-use super::pool::Pool;
+use super::pool::{Lease, Pool};
 
 /// One service behind one public port.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub struct Route {
     pub hosts: Vec<HostPattern>,
     /// Where its requests go.
     pub pool: Arc<Pool>,
+    /// How one of the pool's endpoints is picked.
+    pub balance: Balance,
     /// What its tunnels may do.
     pub websocket: Arc<WebSocket>,
     /// Its tunnels, for its limits; shared by all its routes.
@@ -26,11 +29,18 @@ impl Route {
     pub fn service(&self) -> &Arc<str> {
         self.pool.service()
     }
+
+    /// Picks an endpoint for `client` that is not among `tried`.
+    pub fn pick(&self, client: IpAddr, tried: &[Lease]) -> Option<Lease> {
+        self.pool.pick(self.balance, client, tried)
+    }
 }
 
-/// All routes, by public port.
+/// All routes, by public port, and what holds for all of them.
 #[derive(Debug, Default)]
 pub struct Table {
+    /// The file's `gateway:`.
+    pub gateway: Arc<Gateway>,
     ports: HashMap<u16, Names>,
 }
 
@@ -46,8 +56,8 @@ struct Names {
 impl Table {
     /// A table of routes in the order of the file. A name beats a pattern and a longer pattern a shorter one, as for
     /// nginx's `server_name`, which the format comes from; between equals the first in the file gets the request.
-    pub fn new(routes: impl IntoIterator<Item = (u16, Route)>) -> Table {
-        let mut table = Table::default();
+    pub fn new(gateway: Gateway, routes: impl IntoIterator<Item = (u16, Route)>) -> Table {
+        let mut table = Table { gateway: Arc::new(gateway), ports: HashMap::new() };
         for (port, route) in routes {
             table.ports.entry(port).or_default().add(&Arc::new(route));
         }
@@ -92,26 +102,27 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use fermata_spec::Balance;
-
     use super::*;
 
     fn route(service: &str, hosts: Vec<HostPattern>) -> Route {
-        let pool = Arc::new(Pool::new(service.into(), Balance::default()));
-        Route { hosts, pool, websocket: Arc::default(), guests: Arc::default() }
+        let pool = Arc::new(Pool::new(service.into()));
+        Route { hosts, pool, balance: Balance::default(), websocket: Arc::default(), guests: Arc::default() }
     }
 
     fn table() -> Table {
         let exact = |name: &str| HostPattern::Exact(name.into());
         let under = |domain: &str| HostPattern::Under(domain.into());
-        Table::new([
-            (8080, route("wild", vec![under("example.com")])),
-            (8080, route("api", vec![exact("api.example.com")])),
-            (8080, route("late", vec![exact("api.example.com"), under("eu.example.com")])),
-            (8080, route("rest", vec![HostPattern::Any])),
-            (8080, route("never", vec![])),
-            (9000, route("only", vec![exact("one.example.com")])),
-        ])
+        Table::new(
+            Gateway::default(),
+            [
+                (8080, route("wild", vec![under("example.com")])),
+                (8080, route("api", vec![exact("api.example.com")])),
+                (8080, route("late", vec![exact("api.example.com"), under("eu.example.com")])),
+                (8080, route("rest", vec![HostPattern::Any])),
+                (8080, route("never", vec![])),
+                (9000, route("only", vec![exact("one.example.com")])),
+            ],
+        )
     }
 
     #[test]

@@ -43,15 +43,25 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
-impl Certificates {
-    /// Reads certificate chains and their keys, and offers these from now on. On error what was offered stays.
-    pub fn load(&self, files: &[(PathBuf, PathBuf)]) -> Result<(), LoadError> {
+/// Certificates and their keys, read and found to belong together.
+#[derive(Debug)]
+pub struct Loaded(Names);
+
+impl Loaded {
+    /// Reads certificate chains and their keys.
+    pub fn read(files: &[(PathBuf, PathBuf)]) -> Result<Loaded, LoadError> {
         let mut names = Names::default();
         for (cert, key) in files {
             names.add(&Arc::new(read(cert, key)?));
         }
-        self.0.store(Arc::new(names));
-        Ok(())
+        Ok(Loaded(names))
+    }
+}
+
+impl Certificates {
+    /// Offers these from now on; connections that stand keep theirs.
+    pub fn offer(&self, loaded: Loaded) {
+        self.0.store(Arc::new(loaded.0));
     }
 }
 

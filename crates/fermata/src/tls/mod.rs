@@ -6,8 +6,8 @@ mod self_signed;
 mod session;
 mod watch;
 
-pub use certificates::{Certificates, LoadError};
+pub use certificates::{Certificates, LoadError, Loaded};
 pub use config::server_config;
 pub use self_signed::self_signed;
 pub use session::Session;
-pub use watch::watch;
+pub use watch::{Watch, watch};

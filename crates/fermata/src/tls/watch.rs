@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::certificates::Certificates;
+use super::certificates::{Certificates, Loaded};
 
 /// A certificate and its key come one after the other; this long without a change means that both are there.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -67,15 +67,18 @@ async fn follow(
     while changes.recv().await.is_some() {
         while timeout(SETTLE, changes.recv()).await.is_ok_and(|change| change.is_some()) {}
         // A certificate whose key has not come yet does not match; once more, then it is an error.
-        let outcome = match certificates.load(&files) {
-            Ok(()) => Ok(()),
+        let outcome = match Loaded::read(&files) {
+            Ok(loaded) => Ok(loaded),
             Err(_) => {
                 sleep(SETTLE * 5).await;
-                certificates.load(&files)
+                Loaded::read(&files)
             }
         };
         match outcome {
-            Ok(()) => tracing::info!(target: "certificates", "certificates were read again"),
+            Ok(loaded) => {
+                certificates.offer(loaded);
+                tracing::info!(target: "certificates", "certificates were read again");
+            }
             Err(error) => tell(format!("the certificates stay as they were: {error}")),
         }
     }

@@ -20,7 +20,7 @@ use slab::Slab;
 
 use super::card::Card;
 use super::end::{End, Scratch};
-use super::ledger::Ledger;
+use super::ledger::{Entry, Ledger};
 use super::pump::{Stopped, Until};
 use super::tick::Tick;
 use super::tunnel::{Allowance, Carries, Stage, Tunnel};
@@ -248,16 +248,17 @@ impl Engine {
     pub const SWEEP: Duration = Tick::LENGTH;
 
     /// Says `close` to every tunnel that `which` chooses, spread evenly over the time `over`, each at a random place in its
-    /// part of it.
-    pub fn drain(&mut self, which: impl Fn(&Card) -> bool, close: &Arc<Close>, over: Duration) {
+    /// part of it. Returns how many they are; those that are ending already are not among them.
+    pub fn drain(&mut self, which: impl Fn(&Card) -> bool, close: &Arc<Close>, over: Duration) -> usize {
         let now = self.now();
         let mut chosen: Vec<usize> = self
             .tunnels
             .iter()
-            .filter(|(_, tunnel)| matches!(tunnel.stage, Stage::Live) && which(&tunnel.card))
+            .filter(|(_, tunnel)| matches!(tunnel.stage, Stage::Live | Stage::Scheduled(..)) && which(&tunnel.card))
             .map(|(slot, _)| slot)
             .collect();
         fastrand::shuffle(&mut chosen);
+        let count = chosen.len();
         let share = over.as_secs_f64() / chosen.len().max(1) as f64;
         for (at, slot) in chosen.into_iter().enumerate() {
             let wait = Duration::from_secs_f64((at as f64 + fastrand::f64()) * share);
@@ -268,6 +269,13 @@ impl Engine {
             self.settle(slot);
         }
         self.free();
+        count
+    }
+
+    /// What is to be said of each tunnel that `which` chooses.
+    pub fn list(&self, which: impl Fn(&Card) -> bool) -> Vec<Entry> {
+        let now = self.now();
+        self.tunnels.iter().filter(|(_, tunnel)| which(&tunnel.card)).map(|(_, tunnel)| tunnel.entry(now)).collect()
     }
 
     fn now(&self) -> Tick {

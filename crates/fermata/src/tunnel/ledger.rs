@@ -3,13 +3,41 @@
 //! Each engine holds its own tunnels; here are only the figures that limits and reports need at once.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use fermata_wire::Code;
 
 use super::card::{Card, TunnelId};
 use super::ending::Ending;
+use super::engine::Kind;
+
+/// What is to be said of one live tunnel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its name.
+    pub id: TunnelId,
+    /// The client's address.
+    pub client: IpAddr,
+    /// The service.
+    pub service: Arc<str>,
+    /// The instance.
+    pub instance: Arc<str>,
+    /// What it carries.
+    pub kind: Kind,
+    /// Whether the client came over TLS.
+    pub tls: bool,
+    /// Since it was opened.
+    pub age: Duration,
+    /// Since a message last passed.
+    pub idle: Duration,
+    /// From the client and from the service.
+    pub bytes: [u64; 2],
+    /// From the client and from the service.
+    pub messages: [u64; 2],
+}
 
 /// The figures of all tunnels of the process.
 #[derive(Debug, Default)]

@@ -16,5 +16,5 @@ mod work;
 pub use card::{Card, TunnelId};
 pub use ending::{Cause, Ending};
 pub use engine::{Engine, Kind, Opened};
-pub use ledger::Ledger;
+pub use ledger::{Entry, Ledger};
 pub use work::{Command, Commands, Which, run};

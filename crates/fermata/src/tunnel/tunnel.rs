@@ -10,6 +10,8 @@ use fermata_wire::{Close, ClosedBy, Code, Relay, Side};
 use super::card::Card;
 use super::end::{End, Reading, Scratch, Sent};
 use super::ending::{Cause, Ending};
+use super::engine::Kind;
+use super::ledger::Entry;
 use super::tick::Tick;
 
 /// A Close waits this long for a message's end, then for a frame's.
@@ -296,6 +298,30 @@ impl Tunnel {
         self.say(side.other(), frame, scratch);
         self.end(side.other()).finish(&mut scratch.sealed);
         self.part(now);
+    }
+
+    /// Its line in the list of those that live.
+    pub(super) fn entry(&self, now: Tick) -> Entry {
+        let (kind, bytes, messages) = match &self.carries {
+            Carries::WebSocket(relay) => {
+                let both = [Side::Client, Side::Service];
+                (Kind::WebSocket, both.map(|side| relay.bytes(side)), both.map(|side| relay.messages(side)))
+            }
+            Carries::Raw(bytes) => (Kind::Raw, *bytes, [0, 0]),
+        };
+        let Card { id, client, lease, since, tls, .. } = &*self.card;
+        Entry {
+            id: *id,
+            client: *client,
+            service: lease.service().clone(),
+            instance: lease.instance().clone(),
+            kind,
+            tls: *tls,
+            age: since.elapsed(),
+            idle: Duration::from_millis(now.millis_since(self.moved)),
+            bytes,
+            messages,
+        }
     }
 
     /// Its ending, once it is over.

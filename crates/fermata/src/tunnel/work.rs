@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use fermata_wire::Close;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
-use super::card::Card;
+use super::card::{Card, TunnelId};
+use super::ledger::Entry;
 use super::engine::Engine;
 use crate::os::Readable;
 
@@ -25,26 +27,41 @@ pub enum Command {
         close: Arc<Close>,
         /// Over this time; zero for at once.
         over: Duration,
+        /// Is told how many they are.
+        chosen: oneshot::Sender<usize>,
     },
+    /// Tell of some tunnels.
+    List(Which, oneshot::Sender<Vec<Entry>>),
     /// Tell when no tunnel is left.
     Rest(oneshot::Sender<()>),
 }
 
-/// Some of the tunnels.
-#[derive(Debug, Clone)]
-pub enum Which {
-    /// All of them.
-    All,
-    /// Those to one instance of a service.
-    Instance(Arc<str>),
+/// Some of the tunnels: all conditions must hold, and no condition chooses all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Which {
+    /// Of these numbers; empty for any.
+    pub ids: Vec<TunnelId>,
+    /// To the service, or the instance, of this name.
+    pub to: Option<Arc<str>>,
+    /// From this address.
+    pub client: Option<IpAddr>,
 }
 
 impl Which {
+    /// All tunnels.
+    pub fn all() -> Which {
+        Which::default()
+    }
+
+    /// The tunnels to a service, or to an instance.
+    pub fn to(name: impl Into<Arc<str>>) -> Which {
+        Which { to: Some(name.into()), ..Which::default() }
+    }
+
     fn has(&self, card: &Card) -> bool {
-        match self {
-            Which::All => true,
-            Which::Instance(name) => card.lease.instance() == name,
-        }
+        (self.ids.is_empty() || self.ids.contains(&card.id))
+            && self.to.as_ref().is_none_or(|name| name == card.lease.service() || name == card.lease.instance())
+            && self.client.is_none_or(|client| client == card.client)
     }
 }
 
@@ -73,8 +90,12 @@ pub async fn run(engine: Rc<RefCell<Engine>>, mut commands: Commands) -> io::Res
             _ = clock.tick() => engine.borrow_mut().sweep(),
             command = commands.recv() => match command {
                 None => return Ok(()),
-                Some(Command::Drain { which, close, over }) => {
-                    engine.borrow_mut().drain(|card| which.has(card), &close, over);
+                // Whoever asked may have stopped waiting for the answer.
+                Some(Command::Drain { which, close, over, chosen }) => {
+                    let _ = chosen.send(engine.borrow_mut().drain(|card| which.has(card), &close, over));
+                }
+                Some(Command::List(which, told)) => {
+                    let _ = told.send(engine.borrow().list(|card| which.has(card)));
                 }
                 Some(Command::Rest(done)) => waiting.push(done),
             },

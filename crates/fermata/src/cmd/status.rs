@@ -1,0 +1,96 @@
+//! `fermata status`: one look at services, instances and tunnels.
+
+use super::{Answer, Failure, ask, table};
+use crate::admin::{Reply, Request, Status};
+use crate::cli::{Ask, Format};
+
+/// Runs it.
+pub fn run(args: &Ask) -> Result<Answer, Failure> {
+    ask(args.at.state_dir.as_deref(), &Request::Status, |reply| {
+        if let Reply::Status(status) = reply {
+            match args.format {
+                Format::Json => anstream::println!("{}", super::json(&status)),
+                Format::Human => anstream::print!("{}", text(&status)),
+            }
+        }
+    })
+}
+
+fn text(status: &Status) -> String {
+    let mut text = format!(
+        "fermata {} (pid {}), up {}, {}\n{} tunnels live, {} ended\n\n",
+        status.version,
+        status.pid,
+        span(status.uptime),
+        status.file,
+        status.tunnels.live,
+        status.tunnels.ended.values().sum::<u64>(),
+    );
+    let ports =
+        status.ports.iter().map(|port| vec![format!("{}:{}", port.scheme, port.port), port.services.join(", ")]);
+    text += &table::render(&["PORT", "SERVICES"], ports);
+    text.push('\n');
+    let rows = status.services.iter().flat_map(|service| {
+        service.instances.iter().map(|instance| {
+            vec![
+                service.name.clone(),
+                instance.name.clone(),
+                instance.state.clone(),
+                instance.address.clone(),
+                instance.live.to_string(),
+                instance.uptime.map(span).unwrap_or_else(|| "-".into()),
+                instance.restarts.to_string(),
+            ]
+        })
+    });
+    text + &table::render(&["SERVICE", "INSTANCE", "STATE", "ADDRESS", "LIVE", "UP", "RESTARTS"], rows)
+}
+
+/// Seconds as people say them.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::{InstanceRow, PortRow, ServiceRow, TunnelFigures};
+
+    #[test]
+    fn a_status_fits_on_a_screen() {
+        let status = Status {
+            version: "1.2.3".into(),
+            pid: 42,
+            uptime: 3725,
+            file: "service.yml".into(),
+            ports: vec![PortRow { scheme: "ws".into(), port: 8080, services: vec!["web".into(), "api".into()] }],
+            services: vec![ServiceRow {
+                name: "web".into(),
+                tunnels: 7,
+                instances: vec![InstanceRow {
+                    name: "web.1".into(),
+                    state: "ready".into(),
+                    address: "127.0.0.1:3000".into(),
+                    live: 7,
+                    uptime: Some(90),
+                    restarts: 1,
+                }],
+            }],
+            tunnels: TunnelFigures { live: 7, ended: [("client-close/1000".to_owned(), 3)].into() },
+        };
+        assert_eq!(
+            text(&status),
+            "fermata 1.2.3 (pid 42), up 1 h 2 min, service.yml\n\
+             7 tunnels live, 3 ended\n\n\
+             PORT     SERVICES\n\
+             ws:8080  web, api\n\n\
+             SERVICE  INSTANCE  STATE  ADDRESS         LIVE  UP     RESTARTS\n\
+             web      web.1     ready  127.0.0.1:3000  7     1 min  1\n"
+        );
+    }
+}
