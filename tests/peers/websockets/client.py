@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 URL = sys.argv[1]
 COMPRESS = os.environ.get("COMPRESS", "on")
-TLS = ssl.create_default_context(cafile=os.environ["CA"]) if "CA" in os.environ else None
+TLS = ssl.create_default_context(cafile=os.environ["CA"]) if URL.startswith("wss:") and "CA" in os.environ else None
 
 
 def open_socket(ident):

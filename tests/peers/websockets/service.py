@@ -24,8 +24,8 @@ def describe(request):
     return "\n".join(lines)
 
 
-async def answer(socket, message):
-    word, *rest = message.split(" ") if isinstance(message, str) else [None]
+async def answer(socket, ident, message):
+    word, *rest = message.split(" ") if ident and isinstance(message, str) else [None]
     match word:
         case "describe":
             await socket.send(describe(socket.request))
@@ -42,15 +42,15 @@ async def answer(socket, message):
 
 
 async def converse(socket):
-    query = parse_qs(urlsplit(socket.request.path).query)
+    ident = parse_qs(urlsplit(socket.request.path).query).get("id", [None])[0]
     try:
         async for message in socket:
-            await answer(socket, message)
+            await answer(socket, ident, message)
     except ConnectionClosedError:
         pass  # what it ended with is read below
     await socket.wait_closed()
-    ending = f"{socket.close_code} {socket.close_reason}".strip()
-    endings[query.get("id", [""])[0]].set_result(ending)
+    if ident:
+        endings[ident].set_result(f"{socket.close_code} {socket.close_reason}".strip())
 
 
 async def main():

@@ -30,9 +30,9 @@ function ending(id) {
 sockets.on('connection', (socket, request) => {
   const id = new URL(request.url, 'http://service').searchParams.get('id');
   socket.on('error', () => {});
-  socket.on('close', (code, reason) => ending(id).resolve(`${code} ${reason}`.trim()));
+  if (id) socket.on('close', (code, reason) => ending(id).resolve(`${code} ${reason}`.trim()));
   socket.on('message', async (data, isBinary) => {
-    const [word, ...rest] = isBinary ? [] : data.toString().split(' ');
+    const [word, ...rest] = isBinary || !id ? [] : data.toString().split(' ');
     switch (word) {
       case 'describe':
         return socket.send(describe(request));

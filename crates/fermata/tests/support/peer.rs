@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use super::process::Process;
+use super::process::{PATIENCE, Process};
 
 /// A running service of `tests/peers`. Dropping it ends it.
 pub struct Peer {
@@ -24,10 +25,15 @@ impl Peer {
 
     /// Runs a client to its end and returns what it printed. `settings` go into its environment.
     pub fn run(script: &str, arguments: &[&str], settings: &[(&str, &str)]) -> String {
+        Peer::run_patiently(PATIENCE, script, arguments, settings)
+    }
+
+    /// The same for a client that may take long.
+    pub fn run_patiently(patience: Duration, script: &str, arguments: &[&str], settings: &[(&str, &str)]) -> String {
         let mut process = Process::start(
             Peer::command(script).args(arguments).envs(settings.iter().map(|(key, value)| (*key, *value))),
         );
-        let status = process.wait();
+        let status = process.wait_patiently(patience);
         let stdout = process.stdout.whole();
         assert!(status.success(), "{script} {arguments:?} failed: {status}\n{stdout}{}", process.stderr.whole());
         stdout

@@ -61,7 +61,12 @@ impl Process {
 
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
-        self.wait_at_most(PATIENCE).unwrap_or_else(|| panic!("{} does not end\n{}", self.name, self.transcript()))
+        self.wait_patiently(PATIENCE)
+    }
+
+    /// Waits for an end that may take long.
+    pub fn wait_patiently(&mut self, patience: Duration) -> ExitStatus {
+        self.wait_at_most(patience).unwrap_or_else(|| panic!("{} does not end\n{}", self.name, self.transcript()))
     }
 
     /// All output, for the message of a failing test.
