@@ -10,7 +10,7 @@ const OWS: [char; 2] = [' ', '\t'];
 pub(super) struct Malformed;
 
 /// A header that is there exactly once, as text without blanks around it.
-pub(super) fn only(headers: &HeaderMap, name: &HeaderName) -> Option<&str> {
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok().map(|text| text.trim_matches(OWS)),
