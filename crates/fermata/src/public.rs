@@ -217,8 +217,9 @@ pub fn routes(spec: &Spec, pools: &Pools) -> Vec<(u16, Route)> {
                 Scheme::Http | Scheme::Https => service.traffic_matches.clone(),
                 Scheme::Tcp | Scheme::Udp => Vec::new(),
             };
-            let (balance, websocket, guests) = (service.balance, websocket.clone(), guests.clone());
-            routes.push((public, Route { hosts, pool, balance, websocket, guests }));
+            let (balance, sticky) = (service.balance, service.sticky);
+            let (websocket, guests) = (websocket.clone(), guests.clone());
+            routes.push((public, Route { hosts, pool, balance, sticky, websocket, guests }));
         }
     }
     routes

@@ -30,7 +30,7 @@ use crate::http::{
 };
 use crate::net::{Arrival, Leg, dial};
 use crate::page;
-use crate::route::{Admission, Denied, Lease, Route, Table};
+use crate::route::{Admission, Denied, Lease, Route, Table, Wish};
 use crate::tunnel::{Card, Engine, Kind, Ledger, Opened};
 
 /// What is spoken on a public port.
@@ -96,7 +96,7 @@ impl Worker {
         let outcome = match self.table.load().find(arrival.port(), &host).cloned() {
             None => Err(Refusal::NoService { host, port: arrival.port() }),
             Some(route) if handshake::asks(request.headers()) => self.open(request, arrival, &route, &visitor).await,
-            Some(route) => self.forward(request, &route, &visitor).await,
+            Some(route) => self.forward(request, arrival, &route, &visitor).await,
         };
         let mut response = outcome.unwrap_or_else(|refusal| {
             tracing::info!(target: "refused", status = refusal.status().as_u16(), client = %visitor.client, id = ?visitor.request_id, "{}", refusal.summary());
@@ -110,12 +110,15 @@ impl Worker {
     async fn forward(
         &self,
         request: Request<Incoming>,
+        arrival: Arrival,
         route: &Route,
         visitor: &Visitor,
     ) -> Result<Response<Body>, Refusal> {
+        let wish = route.wish(visitor.client, request.headers());
         let request = request_for_service(request);
-        let mut response = self.upstreams.forward(route, visitor.client, request, self.patience()).await?;
+        let (instance, mut response) = self.upstreams.forward(route, &wish, request, self.patience()).await?;
         keep_end_to_end(response.headers_mut());
+        route.remember(&wish, &instance, arrival.tls, response.headers_mut());
         Ok(response)
     }
 
@@ -130,16 +133,19 @@ impl Worker {
         let opening = Opening::read(&mut request).map_err(Refusal::BadHandshake)?;
         let admission = self.admit(&request, route, visitor)?;
         let service = route.service().clone();
+        let wish = route.wish(visitor.client, request.headers());
         let patience = self.patience();
         let (lease, leg) =
-            connect_any(&route, visitor.client, async |lease| dial(lease.target(), patience.connect).await).await?;
+            connect_any(route, &wish, async |lease| dial(lease.target(), patience.connect).await).await?;
         let mut response = exchange(leg, handshake_for_service(request), &service, patience.answer).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             // It has its own opinion (401, 404, 426…): that is the answer.
+            route.remember(&wish, lease.instance(), arrival.tls, response.headers_mut());
             return Ok(passed_on(response, lease));
         }
         let chosen = handshake::read_answer(&opening.offer, response.headers())
             .map_err(|problem| Refusal::BadUpgrade { service: service.to_string(), problem })?;
+        route.remember(&wish, lease.instance(), arrival.tls, response.headers_mut());
         let service_leg = front::leg_of(hyper::upgrade::on(&mut response));
         let (answer, client_leg) = opening.accept(response.into_parts().0.headers);
         let max_message = route.websocket.max_message.and_then(|most| u32::try_from(most).ok()).unwrap_or(u32::MAX);
@@ -176,7 +182,7 @@ impl Worker {
         let peer = arrival.peer.ip().to_canonical();
         let Ok(admission) = route.guests.admit(peer, None, None) else { return Ok(()) };
         let limit = self.patience().connect;
-        let connected = connect_any(&route, peer, async |lease| dial(lease.target(), limit).await).await;
+        let connected = connect_any(&route, &Wish::of(peer), async |lease| dial(lease.target(), limit).await).await;
         match connected {
             Ok((lease, service)) => {
                 let card = self.card(arrival, &route, peer, (lease, admission), Rules::default());

@@ -12,7 +12,7 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use crate::route::{Lease, Table, Target};
+use crate::route::{Lease, Table, Target, Wish};
 
 /// A client that is silent this long is forgotten: as long as nginx's `proxy_timeout` for UDP would be sensible, and what
 /// conntrack grants a stream (`nf_conntrack_udp_timeout_stream`, 120 s).
@@ -67,7 +67,7 @@ pub async fn forward(public: UdpSocket, table: Arc<ArcSwap<Table>>) {
 }
 
 async fn open(table: &Table, port: u16, client: SocketAddr) -> Option<Session> {
-    let lease = table.find(port, "")?.pick(client.ip(), &[])?;
+    let lease = table.find(port, "")?.pick(&Wish::of(client.ip()), &[])?;
     let upstream = connect(lease.target()).await.ok()?;
     Some(Session {
         upstream: Rc::new(upstream),

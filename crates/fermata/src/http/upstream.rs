@@ -4,7 +4,6 @@
 //! after that.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +20,7 @@ use tokio::time::Instant;
 
 use super::reply::{Body, Refusal};
 use crate::net::{Leg, dial};
-use crate::route::{Lease, Route, Target};
+use crate::route::{Lease, Route, Target, Wish};
 
 /// Kept connections per endpoint and thread.
 const KEPT: usize = 32;
@@ -50,16 +49,16 @@ pub struct Patience {
 }
 
 impl Upstreams {
-    /// Sends an ordinary request to an instance of the route's service.
+    /// Sends an ordinary request to an instance of the route's service; returns which one answered, and what.
     pub async fn forward(
         self: &Arc<Self>,
         route: &Route,
-        client: IpAddr,
+        wish: &Wish,
         request: Request<Incoming>,
         patience: Patience,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<(Arc<str>, Response<Body>), Refusal> {
         let (mut request, progress) = watched(request);
-        let connected = connect_any(route, client, async |lease| {
+        let connected = connect_any(route, wish, async |lease| {
             if let Some(sender) = self.take(lease.target()).await {
                 return Ok(sender);
             }
@@ -72,9 +71,9 @@ impl Upstreams {
             match sent.ok_or_else(|| no_answer(service, patience.answer))? {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
-                    let target = lease.target().clone();
+                    let (instance, target) = (lease.instance().clone(), lease.target().clone());
                     let held = Answer { body, lease: Some(lease), keep: Some((self.clone(), target, sender)) };
-                    return Ok(Response::from_parts(head, held.boxed_unsync()));
+                    return Ok((instance, Response::from_parts(head, held.boxed_unsync())));
                 }
                 Err(mut error) => match error.take_message() {
                     // A kept connection that the service has closed meanwhile: it has seen nothing of the request.
@@ -116,12 +115,12 @@ impl Upstreams {
 /// Picks instances of the route's service until one can be connected to.
 pub async fn connect_any<T>(
     route: &Route,
-    client: IpAddr,
+    wish: &Wish,
     connect: impl AsyncFn(&Lease) -> std::io::Result<T>,
 ) -> Result<(Lease, T), Refusal> {
     let mut tried: Vec<Lease> = Vec::new();
     let mut last: Option<Refusal> = None;
-    while let Some(lease) = route.pick(client, &tried) {
+    while let Some(lease) = route.pick(wish, &tried) {
         match connect(&lease).await {
             Ok(connected) => return Ok((lease, connected)),
             Err(error) => {

@@ -5,7 +5,9 @@
 mod admission;
 mod pool;
 mod table;
+mod wish;
 
 pub use admission::{Admission, Denied, Guests};
 pub use pool::{Endpoint, Lease, Pool, Target};
 pub use table::{Route, Table};
+pub use wish::Wish;

@@ -106,8 +106,20 @@ impl Pool {
             Balance::Random => less_loaded_of_two(&open),
             Balance::Source => highest_hash(&open, client),
         }?;
-        picked.live.fetch_add(1, Ordering::Relaxed);
-        Some(Lease { service: self.service.clone(), endpoint: picked.clone() })
+        Some(self.lease(picked))
+    }
+
+    /// The endpoint of `instance`, if it may be picked now and is not among `tried`.
+    pub fn take(&self, instance: &str, tried: &[Lease]) -> Option<Lease> {
+        let endpoints = self.endpoints.load();
+        let wished = endpoints.iter().find(|one| &*one.instance == instance)?;
+        let untried = !tried.iter().any(|lease| Arc::ptr_eq(&lease.endpoint, wished));
+        untried.then(|| self.lease(wished))
+    }
+
+    fn lease(&self, endpoint: &Arc<Endpoint>) -> Lease {
+        endpoint.live.fetch_add(1, Ordering::Relaxed);
+        Lease { service: self.service.clone(), endpoint: endpoint.clone() }
     }
 
     /// The first of the least loaded, beginning at another one each time, so that equals take turns.

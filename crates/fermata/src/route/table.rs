@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use fermata_spec::{Balance, Gateway, HostPattern, WebSocket};
+use fermata_spec::{Balance, Gateway, HostPattern, Sticky, WebSocket};
+use http::header::{HeaderMap, SET_COOKIE};
 
 use super::admission::Guests;
 use super::pool::{Lease, Pool};
+use super::wish::Wish;
 
 /// One service behind one public port.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub struct Route {
     pub pool: Arc<Pool>,
     /// How one of the pool's endpoints is picked.
     pub balance: Balance,
+    /// Whether a visitor stays on one of them.
+    pub sticky: Sticky,
     /// What its tunnels may do.
     pub websocket: Arc<WebSocket>,
     /// Its tunnels, for its limits; shared by all its routes.
@@ -30,9 +34,27 @@ impl Route {
         self.pool.service()
     }
 
-    /// Picks an endpoint for `client` that is not among `tried`.
-    pub fn pick(&self, client: IpAddr, tried: &[Lease]) -> Option<Lease> {
-        self.pool.pick(self.balance, client, tried)
+    /// What a request wishes for.
+    pub fn wish(&self, client: IpAddr, headers: &HeaderMap) -> Wish {
+        match self.sticky {
+            Sticky::Off => Wish::of(client),
+            Sticky::Cookie => Wish::of(client).remembering(self.service(), headers),
+        }
+    }
+
+    /// Tells a visitor how to come back to `instance`, where the service is sticky and it doesn't know.
+    pub fn remember(&self, wish: &Wish, instance: &str, tls: bool, headers: &mut HeaderMap) {
+        if self.sticky == Sticky::Cookie
+            && let Some(cookie) = wish.cookie(self.service(), instance, tls)
+        {
+            headers.append(SET_COOKIE, cookie);
+        }
+    }
+
+    /// Picks an endpoint that is not among `tried`: the wished-for one, if it is there.
+    pub fn pick(&self, wish: &Wish, tried: &[Lease]) -> Option<Lease> {
+        let wished = wish.instance.as_deref().and_then(|instance| self.pool.take(instance, tried));
+        wished.or_else(|| self.pool.pick(self.balance, wish.client, tried))
     }
 }
 
@@ -106,7 +128,7 @@ mod tests {
 
     fn route(service: &str, hosts: Vec<HostPattern>) -> Route {
         let pool = Arc::new(Pool::new(service.into()));
-        Route { hosts, pool, balance: Balance::default(), websocket: Arc::default(), guests: Arc::default() }
+        Route { hosts, pool, balance: Balance::default(), sticky: Sticky::Off, websocket: Arc::default(), guests: Arc::default() }
     }
 
     fn table() -> Table {
