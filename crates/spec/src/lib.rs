@@ -28,6 +28,25 @@ pub struct Outcome {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+impl Outcome {
+    /// The same with warnings as errors.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        for diagnostic in &mut self.diagnostics {
+            if diagnostic.severity == Severity::Warning {
+                diagnostic.severity = Severity::Error;
+                self.spec = None;
+            }
+        }
+        self
+    }
+
+    /// How many diagnostics there are of a severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+    }
+}
+
 /// Reads and checks the text of a service.yml.
 pub fn read(text: &str) -> Outcome {
     let said = diagnostic::Diagnostics::default();

@@ -10,13 +10,21 @@ use std::path::{Path, PathBuf};
 use fermata_spec::diagnostic::codes;
 use fermata_spec::{Outcome, SourceText, read};
 
-const SEPARATOR: &str = "=====\n";
+const SEPARATOR: &str = "\n=====\n";
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths
+}
+
+/// Input, with its last line break, and output.
+fn parts(case: &str) -> (&str, &str) {
+    match case.find(SEPARATOR) {
+        Some(at) => (&case[..=at], &case[at + SEPARATOR.len()..]),
+        None => (case, ""),
+    }
 }
 
 fn print(text: &str) -> String {
@@ -33,13 +41,13 @@ fn every_case_is_answered_exactly_as_written() {
     let mut wrong = Vec::new();
     for path in cases() {
         let case = fs::read_to_string(&path).unwrap();
-        let (input, expected) = case.split_once(SEPARATOR).unwrap_or((&case, ""));
+        let (input, expected) = parts(&case);
         let output = print(input);
         if output == expected {
             continue;
         }
         if bless {
-            fs::write(&path, format!("{input}{SEPARATOR}{output}")).unwrap();
+            fs::write(&path, format!("{input}{}{output}", &SEPARATOR[1..])).unwrap();
         } else {
             wrong.push(format!("{}\n--- expected\n{expected}--- printed\n{output}", path.display()));
         }
@@ -52,7 +60,7 @@ fn every_code_has_a_case() {
     let mut seen = BTreeSet::new();
     for path in cases() {
         let case = fs::read_to_string(&path).unwrap();
-        let input = case.split(SEPARATOR).next().unwrap();
+        let (input, _) = parts(&case);
         seen.extend(read(input).diagnostics.iter().map(|diagnostic| diagnostic.code));
     }
     // These two need more than 500 diagnostics; tests/limits.rs has them.

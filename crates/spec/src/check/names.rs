@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, codes, quote};
+use crate::format::file::is_service_name;
 use crate::model::Service;
 use crate::reader::{Reading, nearest, segment};
 
@@ -22,7 +23,8 @@ fn not_labels(services: &[Service], reading: &Reading) {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let label =
         |name: &str| name.bytes().all(letter) && !name.starts_with('-') && !name.ends_with('-') && name.len() <= 63;
-    let bad: Vec<&str> = services.iter().map(|service| &*service.name).filter(|name| !label(name)).collect();
+    let bad: Vec<&str> =
+        services.iter().map(|service| &*service.name).filter(|name| !label(name) && is_service_name(name)).collect();
     let Some((first, others)) = bad.split_first() else { return };
     let place = |name: &str| reading.key_place(&format!("services.{}", segment(name)));
     let message = match others {

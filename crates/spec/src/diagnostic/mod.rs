@@ -69,6 +69,11 @@ impl Diagnostic {
         render::Source::new(file_name, text).render(self, color)
     }
 
+    /// The message with the path in front.
+    fn titled(&self) -> String {
+        if self.path.is_empty() { self.message.clone() } else { format!("{}: {}", self.path, self.message) }
+    }
+
     pub(crate) fn new(code: &Code, path: impl Into<String>, span: Range<usize>, message: impl Into<String>) -> Self {
         Diagnostic {
             code: code.name,
@@ -130,6 +135,11 @@ impl Diagnostics {
         self.kept.borrow().iter().any(|said| said.severity == Severity::Error && said.path.starts_with(path))
     }
 
+    /// Whether something of this code was said.
+    pub(crate) fn has(&self, code: &Code) -> bool {
+        self.kept.borrow().iter().any(|said| said.code == code.name)
+    }
+
     /// Everything in the order of the text.
     pub(crate) fn into_sorted(self) -> Vec<Diagnostic> {
         let mut kept = self.kept.into_inner();
@@ -141,12 +151,12 @@ impl Diagnostics {
         if beyond.count > 0 {
             let code = if beyond.errors > 0 { &codes::MORE_ERRORS } else { &codes::MORE };
             let place = kept.last().map_or(0..0, |last| last.places[0].span.clone());
-            kept.push(Diagnostic::new(
-                code,
-                "",
-                place,
-                format!("and {} more, {} of them errors", beyond.count, beyond.errors),
-            ));
+            let errors = match beyond.errors {
+                0 => "none of them an error".to_owned(),
+                1 => "one of them an error".to_owned(),
+                errors => format!("{errors} of them errors"),
+            };
+            kept.push(Diagnostic::new(code, "", place, format!("and {} more, {errors}", beyond.count)));
         }
         kept
     }

@@ -77,10 +77,8 @@ const AMOUNTS: Section = Section {
 const SERVERS: Section = Section {
     name: "servers",
     keys: &[
-        Key::new("names", Shape::List(&TEXT), "Names of servers; one of them.", "names: [alpha, zeta]")
-            .actor(Actor::Render),
-        Key::new("tags", Shape::List(&TAG), "Tags of servers, key=value; one of them.", "tags: [\"priority=high\"]")
-            .actor(Actor::Render),
+        Key::new("names", Shape::List(&TEXT), "Names of servers; one of them.", "names: [alpha, zeta]"),
+        Key::new("tags", Shape::List(&TAG), "Tags of servers, key=value; one of them.", "tags: [\"priority=high\"]"),
     ],
     old: &[],
     others: Others::Refused,
@@ -146,7 +144,16 @@ fn memory(field: &Field<'_>) -> Option<u64> {
         field.say_help(&codes::MEMORY_MILLI, message, format!("write {number}M"));
     }
     if bytes < MIN_MEMORY {
-        field.say(&codes::MEMORY_SMALL, format!("{} is less than 4M, and no container starts with that", quote(text)));
+        let help = if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            format!("write {text}M, if megabytes are meant")
+        } else {
+            "write 4M or more".to_owned()
+        };
+        field.say_help(
+            &codes::MEMORY_SMALL,
+            format!("{} is less than 4M, and no container starts with that", quote(text)),
+            help,
+        );
     }
     Some(bytes)
 }

@@ -5,12 +5,17 @@ use std::ops::Range;
 use crate::diagnostic::{Diagnostic, codes, quote};
 use crate::grammar::Shape;
 use crate::reader::Field;
+use crate::tree::{Kind, Node};
 
 /// `env_vars`.
 pub(crate) const ENV_VARS: Shape = Shape::Table { names: "^[^=]+$", least: 0, values: &Shape::Anything };
 
 /// Names and values, references as they are written.
 pub(crate) fn read(field: &Field<'_>) -> Vec<(String, String)> {
+    if let Kind::List(items) = &field.node.kind {
+        say_list(field, items);
+        return Vec::new();
+    }
     let mut variables = Vec::new();
     let mut empty: Vec<(String, Range<usize>)> = Vec::new();
     for (entry, value) in field.table() {
@@ -34,6 +39,20 @@ pub(crate) fn read(field: &Field<'_>) -> Vec<(String, String)> {
     }
     say_empty(field, &empty);
     variables
+}
+
+/// `- NAME=value`, as docker-compose has it.
+fn say_list(field: &Field<'_>, items: &[Node]) {
+    let pair = items.iter().find_map(|item| match &item.kind {
+        Kind::Scalar(scalar) => scalar.text.split_once('='),
+        _ => None,
+    });
+    let (name, value) = pair.unwrap_or(("NAME", "value"));
+    field.say_help(
+        &codes::VALUE_TYPE,
+        "must be a map of names and values, not a list",
+        format!("write {name}: {value}, without a dash"),
+    );
 }
 
 fn say_empty(field: &Field<'_>, empty: &[(String, Range<usize>)]) {
@@ -74,22 +93,24 @@ pub(crate) fn command(field: &Field<'_>) -> Option<String> {
     Some(text)
 }
 
-/// Checks every reference in a text, in one pass over it.
-pub(crate) fn references(field: &Field<'_>) {
-    let Some(text) = field.text() else { return };
-    /// A parenthesis that is open: of a reference that starts at a byte, or one inside a default.
-    enum Open {
-        Reference(usize),
-        Other,
-    }
+/// A parenthesis that is open: of a reference that starts at a byte, or one inside a default.
+enum Open {
+    Reference(usize),
+    Other,
+}
+
+/// Checks every reference in a text, in one pass over it; says whether all can be understood.
+pub(crate) fn references(field: &Field<'_>) -> bool {
+    let Some(text) = field.text() else { return false };
     let mut open = Vec::new();
+    let mut names = Vec::new();
     let mut at = 0;
     while at < text.len() {
         let rest = &text.as_bytes()[at..];
         if rest.starts_with(b"_env(") {
             open.push(Open::Reference(at));
             at += "_env(".len();
-            name(field, text, at);
+            names.push(at);
             continue;
         }
         match rest[0] {
@@ -100,26 +121,31 @@ pub(crate) fn references(field: &Field<'_>) {
         }
         at += 1;
     }
-    if let Some(start) =
-        open.iter().find_map(|open| if let Open::Reference(start) = open { Some(*start) } else { None })
-    {
+    braces(field, text);
+    let unclosed = open.iter().find_map(|open| if let Open::Reference(start) = open { Some(*start) } else { None });
+    if let Some(start) = unclosed {
         let message = format!("{} is not closed", quote(&text[start..]));
         say(field, start..text.len(), message, "write ) behind the name");
+        return false;
     }
-    braces(field, text);
+    // Not `all`, which would stop at the first: every bad name is said.
+    names.iter().filter(|at| !name(field, text, **at)).count() == 0
 }
 
-/// The name of the variable in `_env(VAR:default)`, from the byte behind the parenthesis.
-fn name(field: &Field<'_>, text: &str, at: usize) {
+/// Whether a variable is named in `_env(VAR:default)`, from the byte behind the parenthesis.
+fn name(field: &Field<'_>, text: &str, at: usize) -> bool {
     let end = text[at..].find([':', ')', '(']).map_or(text.len(), |length| at + length);
-    if end < text.len() && !is_path(&text[at..end]) {
-        let (start, end) = (at - "_env(".len(), end + 1);
+    if !is_path(&text[at..end]) {
+        let (start, end) = (at - "_env(".len(), (end + 1).min(text.len()));
         let message = format!("{} does not name a variable", quote(&text[start..end]));
         say(field, start..end, message, "write _env(VAR), _env(VAR:default) or _env(SERVICE[name].VAR)");
-    } else if let Some(service) = text[at..end].strip_prefix("SERVICE[").and_then(|rest| rest.split(']').next()) {
+        return false;
+    }
+    if let Some(service) = text[at..end].strip_prefix("SERVICE[").and_then(|rest| rest.split(']').next()) {
         let place = field.part(at..end);
         field.reading.references.borrow_mut().push((service.to_owned(), field.path.clone(), place));
     }
+    true
 }
 
 /// `_env:VAR`, from `start`.

@@ -127,6 +127,7 @@ pub(crate) fn read(root: &Node, reading: &Reading) -> Sections {
             let message = format!("environment {} at the top level; services stand there now", quote(name));
             let help = format!("remove the line \"{name}:\" and move what is below it two columns to the left");
             say(reading, Diagnostic::new(&codes::FILE_ENVIRONMENT, "", alone.key_span.clone(), message).help(help));
+            beside(alone, entries, reading);
             let field = Field { key_place: alone.key_span.clone(), ..field(&alone.value) };
             sections(&field)
         }
@@ -148,6 +149,18 @@ pub(crate) fn read(root: &Node, reading: &Reading) -> Sections {
             }
             Sections::default()
         }
+    }
+}
+
+/// What stands beside an environment belongs to none.
+fn beside(environment: &Entry, entries: &[Entry], reading: &Reading) {
+    let name = &environment.key.text;
+    for entry in
+        entries.iter().filter(|entry| entry.key_span != environment.key_span && !entry.key.text.starts_with("x-"))
+    {
+        let message = format!("{} stands beside environment {}, not in it", quote(&entry.key.text), quote(name));
+        let diagnostic = Diagnostic::new(&codes::KEY_PLACE, "", entry.key_span.clone(), message);
+        say(reading, diagnostic.help(format!("indent it below {name}, or remove it")));
     }
 }
 
@@ -228,7 +241,7 @@ fn read_version(field: &Field<'_>) {
     if text.parse() != Ok(2) {
         field.say_help(
             &codes::FILE_VERSION,
-            format!("version must be 2, not {}", quote(text)),
+            format!("must be 2, not {}", quote(text)),
             "write version: 2, or leave it out",
         );
     }
@@ -239,10 +252,10 @@ fn services(field: &Field<'_>) -> Vec<Service> {
         if field.node.is_null() && field.reading.partial {
             return Vec::new();
         }
-        let message = if field.node.is_null() {
-            "the file defines no services"
-        } else {
-            "services must be a map of name to service"
+        let message = match field.node.kind {
+            Kind::List(_) => "must be a map of name to service, not a list",
+            _ if field.node.is_null() => "the file defines no services",
+            _ => "must be a map of name to service",
         };
         field.say_help(
             &codes::FILE_EMPTY,
@@ -251,7 +264,7 @@ fn services(field: &Field<'_>) -> Vec<Service> {
         );
         return Vec::new();
     };
-    if entries.is_empty() {
+    if entries.is_empty() && !field.reading.said.has(&codes::YAML_KEY) {
         field.say(&codes::FILE_EMPTY, "the file defines no services");
     }
     let mut services = Vec::new();
@@ -296,12 +309,17 @@ fn one(name: &str, entry: &Entry, value: &Field<'_>) -> Option<Service> {
 
 /// A service's name is its host name among services.
 fn check_name(name: &str, entry: &Entry, value: &Field<'_>) {
-    let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if name.is_empty() || !name.bytes().all(letters) {
+    if !is_service_name(name) {
         let message = format!("{} is not a name for a service", quote(name));
         let diagnostic = Diagnostic::new(&codes::SERVICE_NAME_BAD, value.path.clone(), entry.key_span.clone(), message);
         say(value.reading, diagnostic.help("use letters, digits and dashes"));
     }
+}
+
+/// What may name a service at all, as the schema's pattern says.
+pub(crate) fn is_service_name(name: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !name.is_empty() && name.bytes().all(letter)
 }
 
 fn databases(fields: &Fields<'_>) -> Vec<Database> {

@@ -37,7 +37,7 @@ fn advice(text: &str) -> String {
     if let Some((name, _)) = text.split_once('/') {
         return format!("write the name alone, as paths are not told apart: {name}");
     }
-    if let Some((name, _)) = text.split_once(':') {
+    if let Some((name, _)) = text.split_once(':').filter(|(name, _)| values::domain(name).is_some()) {
         return format!("write the name without a port: {name}");
     }
     "write a name such as app.example.com, *.example.com, or \"_\" for every name".to_owned()

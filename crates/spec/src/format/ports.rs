@@ -163,7 +163,9 @@ fn number(text: &str) -> Option<u16> {
 /// Why a text is not a port, as precisely as can be told.
 fn say_no_port(field: &Field<'_>, place: Range<usize>, text: &str) {
     let diagnostic = |code, message| Diagnostic::new(code, field.path.clone(), place, message);
-    let lone = field.scalar().is_some_and(|scalar| scalar.plain && scalar.text == text);
+    // In the long form nobody writes a colon that a tool could have misread.
+    let short = matches!(field.shape, Shape::Either(_));
+    let lone = short && field.scalar().is_some_and(|scalar| scalar.plain && scalar.text == text);
     let diagnostic = if let Some(meant) = base60(text).filter(|_| lone) {
         let message = format!("{text} is not a port; use 1 to 65535");
         diagnostic(&codes::PORT, message)

@@ -40,8 +40,8 @@ const HOST_PATH: Section = Section {
 const FILTERED: Section = Section {
     name: "secret or config_map",
     keys: &[
-        Key::new("from", FROM, "Where the values are kept.", "from: env_vars").actor(Actor::Render),
-        Key::new("filter", FILTER, "Which of them, as key=value.", "filter: \"kind=tls\"").actor(Actor::Render),
+        Key::new("from", FROM, "Where the values are kept.", "from: env_vars"),
+        Key::new("filter", FILTER, "Which of them, as key=value.", "filter: \"kind=tls\""),
     ],
     old: &[],
     others: Others::Ignored,
@@ -104,7 +104,9 @@ pub(crate) fn read(field: &Field<'_>) -> Option<Volume> {
 
 fn short(field: &Field<'_>) -> Option<Volume> {
     let text = field.text()?;
-    super::environment::references(field);
+    if !super::environment::references(field) {
+        return None;
+    }
     let parts = parts(text);
     let [host, container, rest @ ..] = parts.as_slice() else {
         let message = format!("{} names only one side", quote(text));

@@ -19,6 +19,7 @@ pub(super) fn tab(complaint: &Complaint<'_>) -> Option<Explanation> {
     let start = first.text.find('\t')?;
     let message = match tabbed.len() {
         1 => "a tab is used to indent; use spaces".to_owned(),
+        2 => "a tab is used to indent, here and in another line; use spaces".to_owned(),
         count => format!("a tab is used to indent, here and in {} more lines; use spaces", count - 1),
     };
     let place = first.start + start..first.start + first.indent();
