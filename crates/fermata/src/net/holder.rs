@@ -6,7 +6,7 @@ use std::fs;
 use super::listen::Transport;
 
 /// A process that holds `port`, in words.
-pub(super) fn of(port: u16, transport: Transport) -> Option<String> {
+pub fn of(port: u16, transport: Transport) -> Option<String> {
     let tables: &[&str] = match transport {
         Transport::Tcp => &["/proc/net/tcp", "/proc/net/tcp6"],
         Transport::Udp => &["/proc/net/udp", "/proc/net/udp6"],

@@ -1,1 +1,43 @@
-//! run
+//! Services as running instances: planned, started, watched, restarted, stopped.
+//!
+//! ```text
+//! Spec ── planner ──▶ Plan ──▶ Supervisor ── one Life per instance ──▶ Process
+//!                      │                        │        └─ Tender (health checks)
+//!                      └─ show (--dry-run)      └─▶ Event, Line
+//! ```
+//!
+//! It gives events and lines of output, prints nothing, and knows nothing of routes and tunnels: [`crate::app`] feeds
+//! the pools from [`Event::Ready`] and its opposites. What touches a process is in [`process`], [`group`] and [`locate`]
+//! alone, so that something else that runs instances can stand beside them under the same supervisor.
+
+mod backoff;
+mod conflicts;
+mod event;
+mod group;
+pub mod health;
+mod herald;
+mod life;
+mod lines;
+mod locate;
+pub mod plan;
+mod planner;
+mod ports;
+mod preflight;
+mod presence;
+mod process;
+mod procs;
+mod reference;
+mod show;
+pub mod state;
+mod supervise;
+mod sweep;
+mod tend;
+mod variables;
+
+pub use event::{Addresses, Cause, Event, InstanceName, Line, Stream};
+pub use lines::LONGEST as LONGEST_LINE;
+pub use plan::{Plan, Problem};
+pub use planner::Caller;
+pub use process::Exit;
+pub use state::{LockError, Roster, StateLock};
+pub use supervise::Supervisor;

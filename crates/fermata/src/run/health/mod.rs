@@ -1,0 +1,147 @@
+//! Health checks against an address: one try, and the rhythm of tries that turns them into a verdict.
+//!
+//! Knows nothing of instances and restarts: it serves those that Fermata started ([`super::tend`]) and services that run
+//! elsewhere alike.
+
+mod exec;
+mod http;
+mod rhythm;
+mod tls;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use super::plan::{Act, Ask, CheckPlan, Launch, Scheme};
+
+/// Where something listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At {
+    /// An IP address and a port.
+    Tcp(SocketAddr),
+    /// A UNIX stream socket.
+    Unix(PathBuf),
+}
+
+/// What a check has found out so far, thresholds included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It passes.
+    Passes,
+    /// It does not, and what was seen last.
+    Fails(String),
+}
+
+/// A check of one address.
+#[derive(Debug, Clone)]
+pub struct Checker {
+    aim: Aim,
+    timeout: Duration,
+    success_threshold: u32,
+    failure_threshold: u32,
+    initial_delay: Duration,
+    period: Duration,
+}
+
+#[derive(Debug, Clone)]
+enum Aim {
+    Tcp(At),
+    Http { at: At, scheme: Scheme, ask: Ask, endpoint: String, headers: Vec<(String, String)> },
+    Exec(Box<Launch>),
+}
+
+impl Checker {
+    /// What `plan` says, done at `at`; a command is run as `launch` makes it from its words.
+    pub fn new(plan: &CheckPlan, at: At, launch: impl FnOnce(&[super::plan::Value]) -> Launch) -> Checker {
+        let aim = match &plan.act {
+            Act::Tcp { .. } => Aim::Tcp(at),
+            Act::Http { scheme, ask, endpoint, headers, .. } => {
+                Aim::Http { at, scheme: *scheme, ask: *ask, endpoint: endpoint.clone(), headers: headers.clone() }
+            }
+            Act::Exec(words) => Aim::Exec(Box::new(launch(words))),
+        };
+        Checker {
+            aim,
+            timeout: plan.timeout,
+            success_threshold: plan.success_threshold,
+            failure_threshold: plan.failure_threshold,
+            initial_delay: plan.initial_delay,
+            period: plan.period,
+        }
+    }
+
+    /// Passes once `address` accepts a connection.
+    pub(super) fn connects(address: SocketAddr) -> Checker {
+        Checker {
+            aim: Aim::Tcp(At::Tcp(address)),
+            timeout: Duration::from_secs(5),
+            success_threshold: 1,
+            failure_threshold: 1,
+            initial_delay: Duration::ZERO,
+            period: Duration::from_millis(500),
+        }
+    }
+
+    /// Tries once. An error says what was seen.
+    pub async fn once(&self) -> Result<(), String> {
+        let tried = async {
+            match &self.aim {
+                Aim::Tcp(at) => at.connect().await.map(drop),
+                Aim::Http { at, scheme, ask, endpoint, headers } => {
+                    http::ask(at, *scheme, *ask, endpoint, headers).await
+                }
+                Aim::Exec(launch) => exec::run(launch).await,
+            }
+        };
+        match timeout(self.timeout, tried).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(format!("{self} took longer than {} s", self.timeout.as_secs_f64())),
+        }
+    }
+}
+
+/// What is tried, as the beginning of a sentence.
+impl fmt::Display for Checker {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.aim {
+            Aim::Tcp(at) => write!(out, "a connection to {at}"),
+            Aim::Http { at, ask: Ask::Page, endpoint, .. } => write!(out, "GET {endpoint} at {at}"),
+            Aim::Http { at, ask: Ask::WebSocket, endpoint, .. } => {
+                write!(out, "the WebSocket handshake with {endpoint} at {at}")
+            }
+            Aim::Exec(launch) => write!(out, "{}", launch.program),
+        }
+    }
+}
+
+/// A byte stream of either kind.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl At {
+    async fn connect(&self) -> Result<Box<dyn Stream>, String> {
+        let connected: io::Result<Box<dyn Stream>> = match self {
+            At::Tcp(address) => TcpStream::connect(address).await.map(|stream| Box::new(stream) as Box<dyn Stream>),
+            At::Unix(path) => UnixStream::connect(path).await.map(|stream| Box::new(stream) as Box<dyn Stream>),
+        };
+        connected.map_err(|err| match err.kind() {
+            io::ErrorKind::ConnectionRefused => format!("nothing listens at {self}"),
+            _ => format!("{self} cannot be connected to: {err}"),
+        })
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            At::Tcp(address) => write!(out, "{address}"),
+            At::Unix(path) => write!(out, "{}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Makes a [`Plan`] from the services of a file, or tells everything that is in the way.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fermata_spec::{Address, Check, CheckKind, Health, Service, Source, Spec};
+
+use super::event::InstanceName;
+use super::plan::{
+    Act, Ask, CheckPlan, HealthPlan, InstancePlan, Local, Plan, PortPlan, Problem, Program, Readiness, RunningPlan,
+    Scheme, ServicePlan, Surroundings, Value,
+};
+use super::variables::Variables;
+use super::{conflicts, ports};
+
+/// Where `fermata up` was called from.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// The folder of the service.yml: relative paths start here.
+    pub folder: PathBuf,
+    /// Environment variables.
+    pub env: BTreeMap<OsString, OsString>,
+}
+
+impl Plan {
+    /// Plans all services of `spec`. `random` fills a slice with bytes fit for the passwords that `AUTO_GENERATE` asks
+    /// for.
+    pub fn of(spec: &Spec, caller: &Caller, random: impl FnMut(&mut [u8])) -> Result<Plan, Vec<Problem>> {
+        let mut planner = Planner {
+            services: &spec.services,
+            folder: &caller.folder,
+            inherited: Arc::new(caller.env.clone()),
+            variables: Variables::new(&spec.services, &caller.env, random),
+            problems: conflicts::of_ports(spec),
+        };
+        let mut plan = Plan { services: Vec::new(), running: Vec::new() };
+        for place in in_order(&spec.services) {
+            let service = &spec.services[place];
+            match &service.source {
+                Source::Command(command) => plan.services.extend(planner.started(place, service, command)),
+                Source::Running(addresses) => plan.running.push(planner.running(place, service, addresses)),
+                Source::Image { .. } | Source::Build { .. } => planner.problems.push(Problem::new(
+                    format!("services.{}", service.name),
+                    "containers cannot be run yet; give the service a command and no image, or start it yourself and \
+                     leave its image out",
+                )),
+            }
+        }
+        if planner.problems.is_empty() { Ok(plan) } else { Err(planner.problems) }
+    }
+}
+
+/// The places of the services: those that are required before those that require them, otherwise as in the file.
+fn in_order(services: &[Service]) -> Vec<usize> {
+    fn visit(place: usize, services: &[Service], order: &mut Vec<usize>, open: &mut Vec<usize>) {
+        // `open` cannot matter: a checked file has no circles.
+        if order.contains(&place) || open.contains(&place) {
+            return;
+        }
+        open.push(place);
+        for name in &services[place].requires {
+            if let Some(required) = services.iter().position(|other| other.name == *name) {
+                visit(required, services, order, open);
+            }
+        }
+        order.push(place);
+    }
+    let mut order = Vec::with_capacity(services.len());
+    for place in 0..services.len() {
+        visit(place, services, &mut order, &mut Vec::new());
+    }
+    order
+}
+
+struct Planner<'a, R> {
+    services: &'a [Service],
+    folder: &'a PathBuf,
+    inherited: Arc<BTreeMap<OsString, OsString>>,
+    variables: Variables<'a, R>,
+    problems: Vec<Problem>,
+}
+
+impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
+    fn started(&mut self, place: usize, service: &'a Service, command: &'a str) -> Option<ServicePlan> {
+        let surroundings = self.surroundings(place, service);
+        let health = self.health(service);
+        let words = self.words(&format!("services.{}.command", service.name), command)?;
+        let is_started = |name: &&Arc<str>| {
+            self.services.iter().any(|other| other.name == **name && matches!(other.source, Source::Command(_)))
+        };
+        Some(ServicePlan {
+            name: service.name.clone(),
+            requires: service.requires.iter().filter(is_started).cloned().collect(),
+            program: Program { words, surroundings },
+            health,
+            stop_grace: service.stop_grace,
+            instances: instances(service),
+        })
+    }
+
+    fn running(&mut self, place: usize, service: &'a Service, addresses: &[Address]) -> RunningPlan {
+        let here = || vec![Address::Host { host: "127.0.0.1".to_owned(), port: None }];
+        let ready = match self.health(service).ready {
+            Readiness::Check(check) => Some(check),
+            Readiness::Started | Readiness::Connects(_) => None,
+        };
+        RunningPlan {
+            name: service.name.clone(),
+            addresses: if addresses.is_empty() { here() } else { addresses.to_vec() },
+            ports: ports::containers(&service.ports).into_iter().map(|(container, _)| container).collect(),
+            ready,
+            surroundings: self.surroundings(place, service),
+        }
+    }
+
+    fn surroundings(&mut self, place: usize, service: &'a Service) -> Surroundings {
+        let mut variables: Vec<(String, Value)> = Vec::new();
+        for (name, _) in &service.env_vars {
+            match self.variables.of_service(place, name) {
+                Some(Ok(value)) => variables.push((name.clone(), value)),
+                Some(Err(text)) => {
+                    self.problems.push(Problem::new(format!("services.{}.env_vars.{name}", service.name), text));
+                }
+                None => {}
+            }
+        }
+        let folder = service.work_dir.as_ref().map_or_else(|| self.folder.clone(), |folder| self.folder.join(folder));
+        Surroundings { variables, inherited: self.inherited.clone(), folder }
+    }
+
+    /// The words of a command. References are resolved in each word, so that a value with a blank stays one word.
+    fn words(&mut self, path: &str, command: &str) -> Option<Vec<Value>> {
+        let Some(words) = shlex::split(command) else {
+            self.problems.push(Problem::new(path, "a quote is opened and not closed, or the last letter is a \\"));
+            return None;
+        };
+        if words.is_empty() {
+            self.problems.push(Problem::new(path, "the command is empty; write the program to run"));
+            return None;
+        }
+        let resolved = words.into_iter().map(|written| match self.variables.text(&written) {
+            Ok(text) => Some(Value { text, written }),
+            Err(text) => {
+                self.problems.push(Problem::new(path, text));
+                None
+            }
+        });
+        resolved.collect()
+    }
+
+    fn health(&mut self, service: &'a Service) -> HealthPlan {
+        let by_port = ports::connectable(&service.ports).map_or(Readiness::Started, Readiness::Connects);
+        let Health::Checks { ready, alive, startup } = &service.health else {
+            return HealthPlan { ready: by_port, alive: None, startup: None };
+        };
+        let mut planned = |name: &str, check: &Option<Check>| {
+            let path = format!("services.{}.health.{name}", service.name);
+            check.as_ref().and_then(|check| self.check(&path, service, check))
+        };
+        let (ready, alive, startup) = (planned("ready", ready), planned("alive", alive), planned("startup", startup));
+        HealthPlan { ready: ready.map_or(by_port, Readiness::Check), alive, startup }
+    }
+
+    fn check(&mut self, path: &str, service: &Service, check: &Check) -> Option<CheckPlan> {
+        let act = match &check.kind {
+            CheckKind::Exec(command) => Act::Exec(self.words(&format!("{path}.command"), command)?),
+            over_network => {
+                let port = check.port.or_else(|| service.ports.first().map(|port| port.container));
+                let Some(port) = port else {
+                    self.problems.push(Problem::new(path, "the service has no port to check; give the check a port"));
+                    return None;
+                };
+                network_act(over_network, port)
+            }
+        };
+        Some(CheckPlan {
+            act,
+            timeout: check.timeout,
+            success_threshold: check.success_threshold,
+            failure_threshold: check.failure_threshold,
+            initial_delay: check.initial_delay,
+            period: check.period,
+        })
+    }
+}
+
+fn network_act(kind: &CheckKind, port: u16) -> Act {
+    let (scheme, ask, endpoint, headers) = match kind {
+        CheckKind::Tcp | CheckKind::Exec(_) => return Act::Tcp { port },
+        CheckKind::Http { endpoint, headers } => (Scheme::Http, Ask::Page, endpoint, headers),
+        CheckKind::Https { endpoint, headers } => (Scheme::Https, Ask::Page, endpoint, headers),
+        CheckKind::WebSocket { endpoint, headers } => (Scheme::Http, Ask::WebSocket, endpoint, headers),
+    };
+    Act::Http { scheme, ask, port, endpoint: endpoint.clone(), headers: headers.clone() }
+}
+
+/// The instances of a service: a single one listens on the container port itself, several each on a port of its own.
+fn instances(service: &Service) -> Vec<InstancePlan> {
+    let local = if service.replicas == 1 { Local::Same } else { Local::Free };
+    let ports: Vec<PortPlan> = ports::containers(&service.ports)
+        .into_iter()
+        .map(|(container, protocol)| PortPlan { container, protocol, local })
+        .collect();
+    (1..=service.replicas)
+        .map(|number| InstancePlan {
+            name: InstanceName { service: service.name.clone(), number },
+            ports: ports.clone(),
+        })
+        .collect()
+}

@@ -1,0 +1,121 @@
+//! Ports of 127.0.0.1: which ones a service has, free ones to give away, and who holds one that is taken.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fermata_spec::{Port, Protocol};
+
+use super::event::Addresses;
+use super::plan::{Local, PortPlan};
+
+/// Each container port once, in the order of the file, and what is spoken on it.
+pub(super) fn containers(ports: &[Port]) -> Vec<(u16, Protocol)> {
+    let mut containers: Vec<(u16, Protocol)> = Vec::new();
+    for port in ports {
+        let udp_alone = port.udp.is_some() && port.http.or(port.https).or(port.tcp).is_none();
+        let protocol = if udp_alone { Protocol::Udp } else { Protocol::Tcp };
+        match containers.iter_mut().find(|(container, _)| *container == port.container) {
+            Some((_, known)) if protocol == Protocol::Tcp => *known = protocol,
+            Some(_) => {}
+            None => containers.push((port.container, protocol)),
+        }
+    }
+    containers
+}
+
+/// The first container port that accepts TCP connections.
+pub(super) fn connectable(ports: &[Port]) -> Option<u16> {
+    containers(ports).into_iter().find(|(_, protocol)| *protocol == Protocol::Tcp).map(|(container, _)| container)
+}
+
+/// Ports that instances have been told to listen on, whether or not they do so yet.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ports {
+    taken: Arc<Mutex<BTreeSet<u16>>>,
+}
+
+/// The ports of one instance, given back on drop.
+#[derive(Debug)]
+pub(super) struct Assigned {
+    /// Container port and local port.
+    pub(super) pairs: Vec<(u16, u16)>,
+    free: Vec<u16>,
+    ports: Ports,
+}
+
+impl Ports {
+    /// `reserved` are never given away as free ports.
+    pub(super) fn new(reserved: impl IntoIterator<Item = u16>) -> Ports {
+        Ports { taken: Arc::new(Mutex::new(reserved.into_iter().collect())) }
+    }
+
+    /// A local port for each of `wanted`.
+    pub(super) fn assign(&self, wanted: &[PortPlan]) -> io::Result<Assigned> {
+        let mut assigned = Assigned { pairs: Vec::new(), free: Vec::new(), ports: self.clone() };
+        for port in wanted {
+            let local = match port.local {
+                Local::Same => port.container,
+                Local::Free => {
+                    let free = self.take_free()?;
+                    assigned.free.push(free);
+                    free
+                }
+            };
+            assigned.pairs.push((port.container, local));
+        }
+        Ok(assigned)
+    }
+
+    /// A port that nobody listens on, for TCP and for UDP, and that nobody else has been told to listen on.
+    fn take_free(&self) -> io::Result<u16> {
+        const TRIES: u32 = 100;
+        let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
+        for _ in 0..TRIES {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let port = listener.local_addr()?.port();
+            match UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) {
+                Ok(_) if self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(port) => return Ok(port),
+                Ok(_) => {}
+                Err(err) => refused = err,
+            }
+        }
+        Err(refused)
+    }
+}
+
+impl Assigned {
+    /// The container ports and their addresses.
+    pub(super) fn addresses(&self) -> Addresses {
+        self.pairs.iter().map(|(container, local)| (*container, address(*local))).collect()
+    }
+
+    /// Where a container port is; one that the service does not list is at its own number.
+    pub(super) fn find(&self, container: u16) -> SocketAddr {
+        let pair = self.pairs.iter().find(|(each, _)| *each == container);
+        address(pair.map_or(container, |(_, local)| *local))
+    }
+}
+
+impl Drop for Assigned {
+    fn drop(&mut self) {
+        let mut taken = self.ports.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        self.free.iter().for_each(|port| {
+            taken.remove(port);
+        });
+    }
+}
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Whether somebody already listens where an instance is about to. Over TCP, that somebody would be taken for it.
+pub(super) fn is_taken(port: u16, protocol: Protocol) -> bool {
+    let bound = match protocol {
+        Protocol::Tcp => TcpListener::bind(address(port)).map(drop),
+        Protocol::Udp => UdpSocket::bind(address(port)).map(drop),
+    };
+    bound.is_err_and(|err| err.kind() == io::ErrorKind::AddrInUse)
+}
