@@ -209,9 +209,11 @@ impl AsyncRead for Leg {
             };
         }
         while leg.unread.is_empty() {
-            let read = ready!(leg.poll_fill(task))?;
-            // What TLS wants to say (a key update's answer) is sent as far as the socket takes it now.
-            if let Poll::Ready(Err(error)) = leg.poll_send_unsent(task) {
+            let filled = ready!(leg.poll_fill(task));
+            // What TLS wants to say (an alert, a ticket) is sent as far as the socket takes it now.
+            let sent = leg.poll_send_unsent(task);
+            let read = filled?;
+            if let Poll::Ready(Err(error)) = sent {
                 return Poll::Ready(Err(error));
             }
             if read == 0 || (leg.ended && leg.unread.is_empty()) {

@@ -42,10 +42,12 @@ impl Records for UnbufferedConnectionCommon<ClientConnectionData> {
 /// A TLS connection.
 pub struct Session {
     end: End,
-    /// The start of a record whose end has not arrived.
+    /// The start of a record, or of a handshake message over several records, whose end has not arrived. rustls keeps
+    /// places in it, and wants to see it with every call.
     partial: Vec<u8>,
     peer_closed: bool,
     said_close: bool,
+    failed: bool,
 }
 
 enum End {
@@ -65,7 +67,7 @@ impl Session {
     }
 
     fn new(end: End) -> Session {
-        Session { end, partial: Vec::new(), peer_closed: false, said_close: false }
+        Session { end, partial: Vec::new(), peer_closed: false, said_close: false, failed: false }
     }
 
     /// rustls' facts of the connection: version, cipher suite, ALPN.
@@ -97,12 +99,15 @@ impl Session {
     }
 
     /// Takes ciphertext, appends plaintext to `plain` and what must be sent to `out` (a handshake's answer, a ticket, an
-    /// alert: also when it fails). Call it with nothing to begin a client's handshake.
+    /// alert). Call it with nothing to begin a client's handshake. What could be read before an error is in `plain`, and
+    /// the alert in `out`; after it there is nothing to receive or to send.
     pub fn receive(&mut self, ciphertext: &mut [u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.check()?;
         let outcome = match &mut self.end {
             End::Server(connection) => receive(&mut ***connection, ciphertext, plain, out),
             End::Client(connection) => receive(&mut ***connection, ciphertext, plain, out),
         };
+        self.failed = outcome.is_err();
         let received = outcome?;
         self.peer_closed |= received.closed;
         if received.consumed < ciphertext.len() && !self.peer_closed {
@@ -113,21 +118,29 @@ impl Session {
 
     /// Appends `plain` to `out` as records.
     pub fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        self.check()?;
+        let partial = &mut self.partial;
         match &mut self.end {
-            End::Server(connection) => write(&mut ***connection, out, |traffic, out| seal(traffic, plain, out)),
-            End::Client(connection) => write(&mut ***connection, out, |traffic, out| seal(traffic, plain, out)),
+            End::Server(connection) => write(&mut ***connection, partial, out, |traffic, out| seal(traffic, plain, out)),
+            End::Client(connection) => write(&mut ***connection, partial, out, |traffic, out| seal(traffic, plain, out)),
         }
     }
 
     /// Appends the alert that says that no more will be sent (`close_notify`, RFC 8446 6.1); only the first call does.
     pub fn close(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.check()?;
         if std::mem::replace(&mut self.said_close, true) {
             return Ok(());
         }
+        let partial = &mut self.partial;
         match &mut self.end {
-            End::Server(connection) => write(&mut ***connection, out, close),
-            End::Client(connection) => write(&mut ***connection, out, close),
+            End::Server(connection) => write(&mut ***connection, partial, out, close),
+            End::Client(connection) => write(&mut ***connection, partial, out, close),
         }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.failed { Err(Error::General("the TLS connection has failed".into())) } else { Ok(()) }
     }
 }
 
@@ -147,7 +160,7 @@ fn receive<C: Records + ?Sized>(
         let UnbufferedStatus { mut discard, state } = connection.process(&mut ciphertext[received.consumed..]);
         match state {
             Err(error) => {
-                encode_alert(connection, out);
+                encode_alert(connection, &mut ciphertext[received.consumed..], out);
                 return Err(error);
             }
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
@@ -171,8 +184,8 @@ fn receive<C: Records + ?Sized>(
 }
 
 /// After an error rustls has an alert to say, unless the error was the peer's alert.
-fn encode_alert<C: Records + ?Sized>(connection: &mut C, out: &mut Vec<u8>) {
-    if let Ok(ConnectionState::EncodeTlsData(mut data)) = connection.process(&mut []).state {
+fn encode_alert<C: Records + ?Sized>(connection: &mut C, ciphertext: &mut [u8], out: &mut Vec<u8>) {
+    while let Ok(ConnectionState::EncodeTlsData(mut data)) = connection.process(ciphertext).state {
         // An alert that cannot be written is not worth a second error.
         let _ = append(out, 64, |space| data.encode(space));
     }
@@ -180,17 +193,24 @@ fn encode_alert<C: Records + ?Sized>(connection: &mut C, out: &mut Vec<u8>) {
 
 fn write<C: Records + ?Sized>(
     connection: &mut C,
+    partial: &mut Vec<u8>,
     out: &mut Vec<u8>,
     say: impl FnOnce(WriteTraffic<'_, C::Data>, &mut Vec<u8>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     loop {
-        match connection.process(&mut []).state? {
-            ConnectionState::WriteTraffic(traffic) => return say(traffic, out),
+        let UnbufferedStatus { discard, state } = connection.process(partial);
+        match state? {
+            ConnectionState::WriteTraffic(traffic) => {
+                say(traffic, out)?;
+                partial.drain(..discard);
+                return Ok(());
+            }
             ConnectionState::EncodeTlsData(mut data) => append(out, 512, |space| data.encode(space))?,
             ConnectionState::TransmitTlsData(data) => data.done(),
             ConnectionState::PeerClosed => {}
             _ => return Err(Error::General("the TLS connection takes no data now".into())),
         }
+        partial.drain(..discard);
     }
 }
 

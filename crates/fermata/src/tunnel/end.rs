@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 
 use super::tick::Tick;
 use crate::net::Parts;
@@ -12,6 +12,9 @@ use crate::tls::Session;
 
 /// How much is read at once.
 pub(super) const READ: usize = 64 * 1024;
+
+/// Room in front of what was read.
+pub(super) const HEADROOM: usize = fermata_wire::MAX_CARRY;
 
 /// Buffers of a thread: an idle tunnel has none of its own.
 pub(super) struct Scratch {
@@ -35,12 +38,9 @@ impl Scratch {
     }
 }
 
-/// Room in front of what was read.
-pub(super) const HEADROOM: usize = fermata_wire::MAX_CARRY;
-
 /// One end.
 pub(super) struct End {
-    /// `None` once it was reset.
+    /// `None` once nobody uses it any more.
     socket: Option<OwnedFd>,
     tls: Option<Box<Session>>,
     /// Written, but not yet taken by the socket.
@@ -58,14 +58,17 @@ struct Pending {
     sent: usize,
 }
 
-/// What an end's reading waits for.
+/// How far an end's reading is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// Bytes.
+    /// An event will tell of more.
     Open,
-    /// The other end, which cannot take what was read.
-    Blocked,
-    /// Nothing: its stream has ended.
+    /// There may be more that no event will tell of: it was left unread, since the other end cannot take it or others
+    /// had to have their turn.
+    Behind,
+    /// The same, and it is in the engine's list of those who wait for a turn.
+    Queued,
+    /// Its stream has ended.
     Ended,
 }
 
@@ -76,6 +79,8 @@ enum Writing {
     /// The end of the stream follows what is pending.
     Ending,
     Ended,
+    /// The peer takes nothing any more. What it said before may still be unread.
+    Failed,
 }
 
 /// What one read gave.
@@ -87,7 +92,7 @@ pub(super) enum Received {
     Nothing,
     /// The end of the stream.
     End,
-    /// A reset, or TLS that cannot be read.
+    /// A reset.
     Lost,
 }
 
@@ -100,17 +105,8 @@ pub(super) enum After {
     More,
     /// The end of the stream, which TLS has announced.
     End,
-}
-
-/// What became of a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sent {
-    /// All of it is with the kernel.
-    All,
-    /// Some of it waits; nobody should read more for this end.
-    Waits,
-    /// The peer is gone.
-    Lost,
+    /// Records that cannot be read: TLS has failed.
+    Broken,
 }
 
 impl End {
@@ -132,13 +128,24 @@ impl End {
         self.socket.as_ref()
     }
 
+    /// Whether it could not take all that was written; nobody should read more for it.
     pub(super) fn has_pending(&self) -> bool {
         self.pending.is_some()
     }
 
+    /// Whether its peer takes nothing any more.
+    pub(super) fn has_failed(&self) -> bool {
+        self.writing == Writing::Failed
+    }
+
     /// Whether nothing more comes from it or goes to it.
     pub(super) fn is_over(&self) -> bool {
-        self.reading == Reading::Ended && self.writing == Writing::Ended
+        self.reading == Reading::Ended && matches!(self.writing, Writing::Ended | Writing::Failed)
+    }
+
+    /// Whether TLS has announced the end of its stream: no event tells of that again.
+    pub(super) fn has_announced_its_end(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.peer_closed())
     }
 
     /// Reads once.
@@ -150,115 +157,120 @@ impl End {
         scratch.read.append(&mut tls.take_partial());
         let received = recv(socket, &mut scratch.read);
         // What was partial before is partial again where nothing came.
-        let mut out = Vec::new();
-        let opened = tls.receive(&mut scratch.read, &mut scratch.plain, &mut out);
+        let mut answer = Vec::new();
+        let opened = tls.receive(&mut scratch.read, &mut scratch.plain, &mut answer);
         let closed = tls.peer_closed();
-        if self.send_raw(&out) == Sent::Lost || opened.is_err() {
-            return Received::Lost;
-        }
+        self.write(&answer);
         match received {
+            Received::Bytes(_) if opened.is_err() => Received::Bytes(After::Broken),
             Received::Bytes(_) if closed => Received::Bytes(After::End),
             received => received,
         }
     }
 
-    /// Writes, encrypted where there is TLS.
-    pub(super) fn send(&mut self, plain: &[u8], sealed: &mut Vec<u8>) -> Sent {
+    /// Writes, encrypted where there is TLS. To an end that has been told the end nothing is said any more.
+    pub(super) fn send(&mut self, plain: &[u8], sealed: &mut Vec<u8>) {
         if self.writing != Writing::Open || plain.is_empty() {
-            // To an end that has been told the end nothing is said any more.
-            return if self.pending.is_some() { Sent::Waits } else { Sent::All };
+            return;
         }
-        let Some(tls) = &mut self.tls else { return self.send_raw(plain) };
+        let Some(tls) = &mut self.tls else { return self.write(plain) };
         sealed.clear();
-        if tls.send(plain, sealed).is_err() {
-            return Sent::Lost;
+        match tls.send(plain, sealed) {
+            Ok(()) => self.write(sealed),
+            Err(_) => self.fail(),
         }
-        self.send_raw(sealed)
     }
 
     /// Says that no more will be written, once what is pending has gone.
-    pub(super) fn finish(&mut self, sealed: &mut Vec<u8>) -> Sent {
+    pub(super) fn finish(&mut self, sealed: &mut Vec<u8>) {
         if self.writing != Writing::Open {
-            return Sent::All;
+            return;
         }
-        self.writing = Writing::Ending;
-        let mut sent = Sent::All;
         if let Some(tls) = &mut self.tls {
             sealed.clear();
+            // A session that failed has nothing more to say.
             if tls.close(sealed).is_ok() {
-                sent = self.send_raw(sealed);
+                self.write(sealed);
             }
         }
-        if sent == Sent::All && self.pending.is_none() {
-            self.shut();
+        if self.writing == Writing::Open {
+            self.writing = Writing::Ending;
+            self.shut_when_all_is_sent();
         }
-        sent
     }
 
     /// Sends what is pending, as far as the socket takes it.
-    pub(super) fn flush(&mut self, now: Tick) -> Sent {
-        let Some(pending) = &mut self.pending else { return Sent::All };
-        let Some(socket) = &self.socket else { return Sent::Lost };
+    pub(super) fn flush(&mut self, now: Tick) {
+        let (Some(pending), Some(socket)) = (&mut self.pending, &self.socket) else { return };
         while pending.sent < pending.bytes.len() {
             match send(socket, &pending.bytes[pending.sent..]) {
-                Ok(0) | Err(Errno::AGAIN) => return Sent::Waits,
                 Ok(sent) => {
                     pending.sent += sent;
                     self.heard = now;
                 }
-                Err(_) => return Sent::Lost,
+                Err(Errno::AGAIN) => return,
+                Err(_) => return self.fail(),
             }
         }
         self.pending = None;
-        if self.writing == Writing::Ending {
-            self.shut();
-        }
-        Sent::All
+        self.shut_when_all_is_sent();
+    }
+
+    /// Whether an error waits at the socket; asking takes it away (socket(7), `SO_ERROR`).
+    pub(super) fn take_error(&self) -> bool {
+        self.socket.as_ref().is_some_and(|socket| !matches!(sockopt::socket_error(socket), Ok(Ok(()))))
     }
 
     /// Closes the socket so that the peer sees an abort (a reset, RFC 9293 3.10.5).
     pub(super) fn reset(&mut self) {
-        if let Some(socket) = self.socket.take() {
+        if let Some(socket) = &self.socket {
             // On a UNIX socket, or one that is gone already, there is nothing to abort.
-            let _ = rustix::net::sockopt::set_socket_linger(&socket, Some(std::time::Duration::ZERO));
+            let _ = sockopt::set_socket_linger(socket, Some(std::time::Duration::ZERO));
         }
         self.abandon();
     }
 
-    /// Expects and says nothing more: the peer is gone.
+    /// Expects and says nothing more.
     pub(super) fn abandon(&mut self) {
+        self.socket = None;
         self.pending = None;
         self.reading = Reading::Ended;
         self.writing = Writing::Ended;
     }
 
-    fn shut(&mut self) {
-        self.writing = Writing::Ended;
-        if let Some(socket) = &self.socket {
-            // The peer may have gone meanwhile; reading tells.
-            let _ = rustix::net::shutdown(socket, Shutdown::Write);
+    /// The peer takes nothing any more. What it said before that is read all the same: its Close may be there.
+    pub(super) fn fail(&mut self) {
+        self.pending = None;
+        self.writing = Writing::Failed;
+        if self.reading == Reading::Open {
+            self.reading = Reading::Behind;
         }
     }
 
-    fn send_raw(&mut self, bytes: &[u8]) -> Sent {
-        if bytes.is_empty() {
-            return Sent::All;
+    fn shut_when_all_is_sent(&mut self) {
+        if self.writing == Writing::Ending && self.pending.is_none() {
+            self.writing = Writing::Ended;
+            if let Some(socket) = &self.socket {
+                // The peer may have gone meanwhile; reading tells.
+                let _ = rustix::net::shutdown(socket, Shutdown::Write);
+            }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() || matches!(self.writing, Writing::Ended | Writing::Failed) {
+            return;
         }
         if let Some(pending) = &mut self.pending {
-            pending.bytes.extend_from_slice(bytes);
-            return Sent::Waits;
+            return pending.bytes.extend_from_slice(bytes);
         }
-        let Some(socket) = &self.socket else { return Sent::Lost };
-        let sent = match send(socket, bytes) {
-            Ok(sent) => sent,
-            Err(Errno::AGAIN) => 0,
-            Err(_) => return Sent::Lost,
-        };
-        if sent == bytes.len() {
-            return Sent::All;
+        let Some(socket) = &self.socket else { return };
+        match send(socket, bytes) {
+            Ok(sent) if sent == bytes.len() => {}
+            Ok(sent) => self.pending = Some(Box::new(Pending { bytes: bytes[sent..].to_vec(), sent: 0 })),
+            Err(Errno::AGAIN) => self.pending = Some(Box::new(Pending { bytes: bytes.to_vec(), sent: 0 })),
+            Err(_) => self.fail(),
         }
-        self.pending = Some(Box::new(Pending { bytes: bytes[sent..].to_vec(), sent: 0 }));
-        Sent::Waits
     }
 }
 

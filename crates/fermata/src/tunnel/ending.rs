@@ -12,6 +12,8 @@ pub enum Cause {
     Closed(Side),
     /// One side went without a Close: the end of its stream, or a reset.
     Gone(Side),
+    /// This side's TLS could not be read.
+    BadTls(Side),
     /// Fermata said Close: its instance or Fermata itself leaves, or somebody asked for it.
     Drained,
     /// This side didn't answer a Ping.
@@ -34,6 +36,8 @@ impl Cause {
             Cause::Closed(Side::Service) => "service-close",
             Cause::Gone(Side::Client) => "client-gone",
             Cause::Gone(Side::Service) => "service-gone",
+            Cause::BadTls(Side::Client) => "client-bad-tls",
+            Cause::BadTls(Side::Service) => "service-bad-tls",
             Cause::Drained => "drained",
             Cause::NoPong(Side::Client) => "client-no-pong",
             Cause::NoPong(Side::Service) => "service-no-pong",

@@ -1,10 +1,12 @@
 //! The engine of one thread: an epoll of its own, and all tunnels whose sockets are in it.
 //!
 //! Its rules, measured and explained in the epoll(7) sense: each socket is registered once, edge-triggered, for reading,
-//! writing and hang-up, and never changed; slots are freed only after a whole batch of events, since a later event of
-//! the batch may still name them; a tunnel that has had its turn waits in a list until the others had theirs.
+//! writing and hang-up, and never changed; an event is a hint, never a fact, since it may be older than the tunnel in its
+//! slot; what was left unread is in a list until it has its turn, since no event tells of it again; slots are freed only
+//! after a whole batch.
 //!
-//! It refuses to wait: [`Engine::turn`] does what is ready, and `work` asks it when there is something.
+//! It refuses to wait, and to know what time it is: [`Engine::turn`] does what is ready, [`Engine::sweep`] what is due, and
+//! `work` calls them when there is something.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,22 +14,29 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fermata_wire::{Close, Relay, Side};
+use fermata_wire::{Close, Side};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::Errno;
 use rustix::time::Timespec;
 use slab::Slab;
 
 use super::card::Card;
-use super::end::{End, Scratch};
+use super::end::{Reading, Scratch};
 use super::ledger::{Entry, Ledger};
-use super::pump::{Stopped, Until};
+use super::pump::Until;
 use super::tick::Tick;
-use super::tunnel::{Allowance, Carries, Stage, Tunnel};
+use super::slot::{BOTH, Stage, Tunnel};
 use crate::net::Parts;
 
 /// Events taken at once.
 const BATCH: usize = 256;
+/// Reads that the events of a turn may take: a few milliseconds, then the thread's other tasks go on.
+const READS: u32 = 256;
+/// Ends from the list that a turn looks at.
+const TURNS: usize = 32;
+/// Tunnels that a sweep attends to before others go on.
+const ATTENDED: usize = 256;
 
 /// What a tunnel carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +59,24 @@ pub struct Opened {
     pub card: Card,
 }
 
+/// What is left after a turn or a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing, until there is an event or the clock goes on.
+    Nothing,
+    /// More of the same, once others had their turn.
+    More,
+}
+
 /// All tunnels of one thread.
 pub struct Engine {
     epoll: OwnedFd,
     tunnels: Slab<Tunnel>,
     /// When each slot wants to be looked at; dense, so that a sweep over many idle tunnels is a scan of a few pages.
     due: Vec<Tick>,
-    /// Ends that had their turn and may have more.
+    /// How far the sweep of now is.
+    swept: usize,
+    /// Ends that may have more to read, though no event will tell of it.
     turns: VecDeque<Token>,
     events: Vec<Event>,
     over: Vec<usize>,
@@ -89,6 +109,7 @@ impl Engine {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             tunnels: Slab::new(),
             due: Vec::new(),
+            swept: 0,
             turns: VecDeque::new(),
             events: Vec::with_capacity(BATCH),
             over: Vec::new(),
@@ -108,49 +129,31 @@ impl Engine {
         self.tunnels.len()
     }
 
-    /// Takes a tunnel over. What its legs had read already goes first.
+    /// Takes a tunnel over, as old as its card says. What its legs had read already goes first.
     pub fn adopt(&mut self, opened: Opened) -> io::Result<()> {
-        let now = self.now();
         let Opened { mut client, mut service, kind, card } = opened;
-        let unread =
-            [(Side::Client, std::mem::take(&mut client.unread)), (Side::Service, std::mem::take(&mut service.unread))];
-        let allowance = Allowance::new(card.limits.max_message_rate, now);
-        let tunnel = Tunnel {
-            client: End::new(client, now),
-            service: End::new(service, now),
-            carries: match kind {
-                Kind::WebSocket => Carries::WebSocket(Relay::new()),
-                Kind::Raw => Carries::Raw([0, 0]),
-            },
-            card: Box::new(card),
-            stage: Stage::Live,
-            cause: None,
-            moved: now,
-            allowance,
-        };
+        let (since, unread) = (card.since, [std::mem::take(&mut client.unread), std::mem::take(&mut service.unread)]);
+        let now = self.tick(since);
         self.ledger.opened();
-        let slot = self.tunnels.insert(tunnel);
+        let slot = self.tunnels.insert(Tunnel::new(client, service, kind, card, now));
         self.due.resize(self.due.len().max(slot + 1), Tick::NEVER);
-        for (from, bytes) in unread {
-            if !bytes.is_empty() {
-                self.scratch.clear();
-                self.scratch.plain.extend_from_slice(&bytes);
-                self.tunnels[slot].pass(from, now, &mut self.scratch);
+        let tunnel = &mut self.tunnels[slot];
+        for (from, bytes) in BOTH.into_iter().zip(unread) {
+            self.scratch.clear();
+            self.scratch.plain.extend_from_slice(&bytes);
+            tunnel.pass(from, now, &mut self.scratch);
+            if tunnel.end(from).has_announced_its_end() {
+                tunnel.ended(from, now, &mut self.scratch);
             }
         }
-        let registered =
-            [Side::Client, Side::Service].into_iter().try_for_each(|side| self.register(Token { slot, side }));
-        self.due[slot] = self.tunnels[slot].attend(now, &mut self.scratch);
-        if let Err(error) = registered {
-            self.tunnels[slot].client.reset();
-            self.tunnels[slot].service.reset();
-            self.settle(slot);
-            self.free();
-            return Err(error);
+        let registered = BOTH.into_iter().try_for_each(|side| self.register(Token { slot, side }));
+        if registered.is_err() {
+            self.tunnels[slot].give_up();
         }
-        self.settle(slot);
-        self.free();
-        Ok(())
+        self.due[slot] = self.tunnels[slot].attend(now, &mut self.scratch);
+        self.settle(slot, now);
+        self.free(since);
+        registered
     }
 
     /// Once, for everything: adding reports what is readable already, and a TCP socket tells of room to write only after
@@ -163,122 +166,151 @@ impl Engine {
         }
     }
 
-    /// Does what is ready; returns how much that was. Zero means that [`Engine::epoll`] tells when there is more.
-    pub fn turn(&mut self) -> io::Result<usize> {
-        let now = self.now();
+    /// Does what is ready. With nothing left, [`Engine::epoll`] tells when there is more.
+    pub fn turn(&mut self, at: Instant) -> io::Result<Left> {
+        let now = self.tick(at);
         self.events.clear();
-        epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
-        let mut done = self.events.len();
+        let no_wait = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&no_wait)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut reads = READS;
         for at in 0..self.events.len() {
             let Event { flags, data } = self.events[at];
-            self.event(Token::from_u64(data.u64()), flags, now);
+            self.event(Token::from_u64(data.u64()), flags, now, &mut reads);
         }
-        for _ in 0..self.turns.len() {
+        for _ in 0..self.turns.len().min(TURNS) {
             let Some(token) = self.turns.pop_front() else { break };
-            done += 1;
-            let tunnel = &mut self.tunnels[token.slot];
-            let stopped = tunnel.pump(token.side, Until::Empty, now, &mut self.scratch);
-            self.stopped(token, stopped);
+            self.give_turn(token, now);
         }
-        self.free();
-        Ok(done)
+        self.free(at);
+        let more = self.events.len() == BATCH || !self.turns.is_empty();
+        Ok(if more { Left::More } else { Left::Nothing })
     }
 
-    fn event(&mut self, token: Token, flags: EventFlags, now: Tick) {
-        let Some(tunnel) = self.tunnels.get_mut(token.slot) else { return };
+    fn event(&mut self, Token { slot, side }: Token, flags: EventFlags, now: Tick, reads: &mut u32) {
+        let Some(tunnel) = self.tunnels.get_mut(slot) else { return };
         let ends = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
-        if flags.contains(EventFlags::ERR) && !tunnel.may_read(token.side) {
-            // Nobody reads this end now, so nobody else would notice that it was reset.
-            tunnel.lost(token.side, now, &mut self.scratch);
+        if flags.contains(EventFlags::OUT) {
+            tunnel.end(side).flush(now);
         }
-        if flags.contains(EventFlags::OUT) && tunnel.end(token.side).has_pending() {
-            let stopped = tunnel.writable(token.side, now, &mut self.scratch);
-            self.stopped(Token { side: token.side.other(), ..token }, stopped);
+        if flags.contains(EventFlags::ERR) {
+            tunnel.troubled(side, now, &mut self.scratch);
         }
-        if flags.intersects(EventFlags::IN | ends) {
-            let until = if flags.intersects(ends) { Until::Empty } else { Until::Drained };
-            let stopped = self.tunnels[token.slot].pump(token.side, until, now, &mut self.scratch);
-            self.stopped(token, stopped);
-        } else {
-            self.settle(token.slot);
+        if flags.intersects(EventFlags::IN | ends) && tunnel.end(side).reading == Reading::Open {
+            if *reads == 0 {
+                tunnel.end(side).reading = Reading::Behind;
+            } else {
+                let until = if flags.intersects(ends) { Until::Empty } else { Until::Drained };
+                *reads = reads.saturating_sub(tunnel.pump(side, until, now, &mut self.scratch));
+            }
+        }
+        self.settle(slot, now);
+    }
+
+    fn give_turn(&mut self, Token { slot, side }: Token, now: Tick) {
+        let Some(tunnel) = self.tunnels.get_mut(slot) else { return };
+        // Its tunnel may have ended, and another may be in its slot.
+        if tunnel.end(side).reading == Reading::Queued {
+            tunnel.pump(side, Until::Empty, now, &mut self.scratch);
+            self.settle(slot, now);
         }
     }
 
-    fn stopped(&mut self, token: Token, stopped: Stopped) {
-        if stopped == Stopped::HadItsTurn && !self.turns.contains(&token) {
-            self.turns.push_back(token);
+    /// After anything has happened to a tunnel: notes who waits for a turn, when it wants to be looked at, and whether it
+    /// is over.
+    fn settle(&mut self, slot: usize, now: Tick) {
+        let tunnel = &mut self.tunnels[slot];
+        if matches!(tunnel.stage, Stage::Over) {
+            return;
         }
-        self.settle(token.slot);
-    }
-
-    /// After anything has happened to a tunnel: notes when it wants to be looked at, and whether it is over.
-    fn settle(&mut self, slot: usize) {
-        let tunnel = &self.tunnels[slot];
-        self.due[slot] = self.due[slot].min(tunnel.next_due());
-        if tunnel.is_over() && !self.over.contains(&slot) {
+        let behind = tunnel.settle(now, &mut self.scratch);
+        for (side, behind) in BOTH.into_iter().zip(behind) {
+            if behind {
+                self.turns.push_back(Token { slot, side });
+            }
+        }
+        self.due[slot] = self.due[slot].min(tunnel.stage_due());
+        if matches!(tunnel.stage, Stage::Over) {
             self.over.push(slot);
         }
     }
 
     /// Frees what is over; only between batches of events.
-    fn free(&mut self) {
+    fn free(&mut self, at: Instant) {
         while let Some(slot) = self.over.pop() {
             let tunnel = self.tunnels.remove(slot);
             self.due[slot] = Tick::NEVER;
-            self.turns.retain(|token| token.slot != slot);
-            self.ledger.ended(&tunnel.card, &tunnel.ending());
+            self.ledger.ended(&tunnel.card, &tunnel.ending(at));
         }
     }
 
-    /// Does what is due by the clock: keepalive, deadlines, scheduled closes. Call it every [`Engine::SWEEP`].
-    pub fn sweep(&mut self) {
-        let now = self.now();
-        for slot in 0..self.due.len() {
+    /// Does what is due by the clock: keepalive, deadlines, scheduled closes. Call it every [`Engine::SWEEP`], and again
+    /// soon where it has left something.
+    pub fn sweep(&mut self, at: Instant) -> Left {
+        let now = self.tick(at);
+        let mut attended = 0;
+        while self.swept < self.due.len() && attended < ATTENDED {
+            let slot = self.swept;
+            self.swept += 1;
             if self.due[slot] <= now
                 && let Some(tunnel) = self.tunnels.get_mut(slot)
             {
+                attended += 1;
                 self.due[slot] = tunnel.attend(now, &mut self.scratch);
-                self.settle(slot);
+                self.settle(slot, now);
             }
         }
-        self.free();
+        self.free(at);
+        if self.swept < self.due.len() {
+            return Left::More;
+        }
+        self.swept = 0;
+        Left::Nothing
     }
 
     /// How often the clock is looked at.
     pub const SWEEP: Duration = Tick::LENGTH;
 
-    /// Says `close` to every tunnel that `which` chooses, spread evenly over the time `over`, each at a random place in its
-    /// part of it. Returns how many they are; those that are ending already are not among them.
-    pub fn drain(&mut self, which: impl Fn(&Card) -> bool, close: &Arc<Close>, over: Duration) -> usize {
-        let now = self.now();
-        let mut chosen: Vec<usize> = self
-            .tunnels
-            .iter()
-            .filter(|(_, tunnel)| matches!(tunnel.stage, Stage::Live | Stage::Scheduled(..)) && which(&tunnel.card))
-            .map(|(slot, _)| slot)
-            .collect();
+    /// Has `close` said to every tunnel that `which` chooses, spread evenly over the time `over`, each at a random place in
+    /// its part of it; sweeps do it. Returns how many they are; those that are ending already are not among them.
+    pub fn drain(&mut self, which: impl Fn(&Card) -> bool, close: &Arc<Close>, over: Duration, at: Instant) -> usize {
+        let now = self.tick(at);
+        let mut chosen: Vec<usize> =
+            self.tunnels.iter().filter(|(_, tunnel)| which(&tunnel.card)).map(|(slot, _)| slot).collect();
         fastrand::shuffle(&mut chosen);
-        let count = chosen.len();
-        let share = over.as_secs_f64() / chosen.len().max(1) as f64;
-        for (at, slot) in chosen.into_iter().enumerate() {
-            let wait = Duration::from_secs_f64((at as f64 + fastrand::f64()) * share);
-            let due = if over.is_zero() { now } else { now.after(wait) };
+        let live = chosen.iter().filter(|slot| self.tunnels[**slot].is_live()).count();
+        let share = over.as_secs_f64() / live.max(1) as f64;
+        let mut place = 0.0;
+        for slot in chosen {
             let tunnel = &mut self.tunnels[slot];
-            tunnel.stage = Stage::Scheduled(due, close.clone());
-            self.due[slot] = tunnel.attend(now, &mut self.scratch);
-            self.settle(slot);
+            let wait = Duration::from_secs_f64((place + fastrand::f64()) * share);
+            place += if tunnel.is_live() { 1.0 } else { 0.0 };
+            tunnel.schedule(if over.is_zero() { now } else { now.after(wait) }, close);
+            self.due[slot] = self.due[slot].min(tunnel.stage_due());
         }
-        self.free();
-        count
+        live
     }
 
     /// What is to be said of each tunnel that `which` chooses.
-    pub fn list(&self, which: impl Fn(&Card) -> bool) -> Vec<Entry> {
-        let now = self.now();
-        self.tunnels.iter().filter(|(_, tunnel)| which(&tunnel.card)).map(|(_, tunnel)| tunnel.entry(now)).collect()
+    pub fn list(&self, which: impl Fn(&Card) -> bool, at: Instant) -> Vec<Entry> {
+        let now = self.tick(at);
+        self.tunnels.iter().filter(|(_, tunnel)| which(&tunnel.card)).map(|(_, tunnel)| tunnel.entry(at, now)).collect()
     }
 
-    fn now(&self) -> Tick {
-        Tick::since(self.start)
+    fn tick(&self, at: Instant) -> Tick {
+        Tick::since(self.start, at)
+    }
+}
+
+/// What lives at the end of an engine is cut, and has its ending like any other.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let at = Instant::now();
+        for mut tunnel in self.tunnels.drain() {
+            tunnel.give_up();
+            self.ledger.ended(&tunnel.card, &tunnel.ending(at));
+        }
     }
 }

@@ -3,18 +3,21 @@
 //! [`Engine`] owns both sockets of every tunnel of one thread. It refuses to know HTTP, routes or why a tunnel was made;
 //! that is on the tunnel's [`Card`].
 
+mod allowance;
 mod card;
+mod drain;
 mod end;
 mod ending;
 mod engine;
+mod keepalive;
 mod ledger;
 mod pump;
+mod slot;
 mod tick;
-mod tunnel;
 mod work;
 
 pub use card::{Card, TunnelId};
 pub use ending::{Cause, Ending};
-pub use engine::{Engine, Kind, Opened};
+pub use engine::{Engine, Kind, Left, Opened};
 pub use ledger::{Entry, Ledger};
 pub use work::{Command, Commands, Which, run};

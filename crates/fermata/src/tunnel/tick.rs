@@ -13,9 +13,10 @@ impl Tick {
     /// Later than everything.
     pub(super) const NEVER: Tick = Tick(u32::MAX);
 
-    /// The tick of now, for an engine that began at `start`.
-    pub(super) fn since(start: Instant) -> Tick {
-        Tick(u32::try_from(start.elapsed().as_millis() / Tick::LENGTH.as_millis()).unwrap_or(u32::MAX - 1))
+    /// The tick of `now`, for an engine that began at `start`.
+    pub(super) fn since(start: Instant, now: Instant) -> Tick {
+        let elapsed = now.saturating_duration_since(start);
+        Tick(u32::try_from(elapsed.as_millis() / Tick::LENGTH.as_millis()).unwrap_or(u32::MAX - 1))
     }
 
     /// This much later, at least one tick.
@@ -24,8 +25,13 @@ impl Tick {
         Tick(u32::try_from(ticks).map_or(u32::MAX - 1, |ticks| self.0.saturating_add(ticks).min(u32::MAX - 1)))
     }
 
-    /// How long ago `earlier` was, in milliseconds.
-    pub(super) fn millis_since(self, earlier: Tick) -> u64 {
-        u64::from(self.0.saturating_sub(earlier.0)) * Tick::LENGTH.as_millis() as u64
+    /// How many ticks ago `earlier` was.
+    pub(super) fn ticks_since(self, earlier: Tick) -> u32 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// How long ago `earlier` was.
+    pub(super) fn time_since(self, earlier: Tick) -> Duration {
+        Tick::LENGTH * self.ticks_since(earlier)
     }
 }

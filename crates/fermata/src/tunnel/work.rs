@@ -5,15 +5,15 @@ use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fermata_wire::Close;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::card::{Card, TunnelId};
+use super::engine::{Engine, Left};
 use super::ledger::Entry;
-use super::engine::Engine;
 use crate::os::Readable;
 
 /// Something that an engine is to do.
@@ -76,26 +76,35 @@ pub async fn run(engine: Rc<RefCell<Engine>>, mut commands: Commands) -> io::Res
     let mut clock = tokio::time::interval(Engine::SWEEP);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
+    let mut sweeping = Left::Nothing;
     loop {
+        // Without a tunnel there is nothing to be due; a fresh one makes the epoll readable.
+        let ticking = sweeping == Left::Nothing && engine.borrow().live() > 0;
         tokio::select! {
             guard = ready.readable() => {
                 let mut guard = guard?;
-                // Readiness is cleared only after a turn that found nothing: an edge may have come meanwhile.
-                if engine.borrow_mut().turn()? == 0 {
-                    guard.clear_ready();
-                } else {
-                    tokio::task::yield_now().await;
+                let left = engine.borrow_mut().turn(Instant::now())?;
+                match left {
+                    // Whatever comes from now on makes the epoll readable anew, and tokio hears of it: it asks the kernel
+                    // only after this task has given way, and it forgets no newer readiness than the guard's.
+                    Left::Nothing => guard.clear_ready(),
+                    Left::More => tokio::task::yield_now().await,
                 }
             }
-            _ = clock.tick() => engine.borrow_mut().sweep(),
+            () = tokio::task::yield_now(), if sweeping == Left::More => {
+                sweeping = engine.borrow_mut().sweep(Instant::now());
+            }
+            _ = clock.tick(), if ticking => sweeping = engine.borrow_mut().sweep(Instant::now()),
             command = commands.recv() => match command {
                 None => return Ok(()),
                 // Whoever asked may have stopped waiting for the answer.
                 Some(Command::Drain { which, close, over, chosen }) => {
-                    let _ = chosen.send(engine.borrow_mut().drain(|card| which.has(card), &close, over));
+                    let count = engine.borrow_mut().drain(|card| which.has(card), &close, over, Instant::now());
+                    let _ = chosen.send(count);
+                    sweeping = Left::More;
                 }
                 Some(Command::List(which, told)) => {
-                    let _ = told.send(engine.borrow().list(|card| which.has(card)));
+                    let _ = told.send(engine.borrow().list(|card| which.has(card), Instant::now()));
                 }
                 Some(Command::Rest(done)) => waiting.push(done),
             },

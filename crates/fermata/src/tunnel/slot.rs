@@ -1,0 +1,173 @@
+//! One tunnel as it stands in a slot of its engine: its two ends, its relay, and how far it is.
+//!
+//! What it does is elsewhere: `pump` moves its bytes, `drain` ends it, `keepalive` watches it while it is silent. The engine
+//! only says when.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fermata_wire::{Close, ClosedBy, Code, Relay, Rules, Side};
+
+use super::allowance::Allowance;
+use super::card::Card;
+use super::end::{End, Reading, Scratch};
+use super::ending::{Cause, Ending};
+use super::engine::Kind;
+use super::ledger::Entry;
+use super::tick::Tick;
+use crate::net::Parts;
+
+/// One tunnel.
+pub(super) struct Tunnel {
+    pub(super) client: End,
+    pub(super) service: End,
+    pub(super) carries: Carries,
+    /// The card's: looked at with every read.
+    pub(super) rules: Rules,
+    pub(super) allowance: Allowance,
+    pub(super) stage: Stage,
+    pub(super) cause: Option<Cause>,
+    /// When a message, or a part of one, last passed.
+    pub(super) moved: Tick,
+    pub(super) card: Box<Card>,
+}
+
+/// What a tunnel carries.
+pub(super) enum Carries {
+    /// WebSocket frames.
+    WebSocket(Relay),
+    /// Bytes: from the client and from the service.
+    Raw([u64; 2]),
+}
+
+/// How far a tunnel is.
+#[derive(Debug)]
+pub(super) enum Stage {
+    Live,
+    /// Close is to be said at this time.
+    Scheduled(Tick, Arc<Close>),
+    /// A Close was said, or waits for the end of a message, until this time. Then it needs no more than the end of a
+    /// frame, and who has not answered is not waited for.
+    Asked(Tick),
+    /// The last wait, until this time, for both ends to close.
+    Parting(Tick),
+    /// Both ends are over; the engine takes it out.
+    Over,
+}
+
+pub(super) const BOTH: [Side; 2] = [Side::Client, Side::Service];
+
+impl Tunnel {
+    pub(super) fn new(client: Parts, service: Parts, kind: Kind, card: Card, now: Tick) -> Tunnel {
+        Tunnel {
+            client: End::new(client, now),
+            service: End::new(service, now),
+            carries: match kind {
+                Kind::WebSocket => Carries::WebSocket(Relay::new()),
+                Kind::Raw => Carries::Raw([0, 0]),
+            },
+            rules: card.rules,
+            allowance: Allowance::new(card.limits.max_message_rate, now),
+            stage: Stage::Live,
+            cause: None,
+            moved: now,
+            card: Box::new(card),
+        }
+    }
+
+    #[inline]
+    pub(super) fn end(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Service => &mut self.service,
+        }
+    }
+
+    /// Whether it goes on as ever: nobody has closed, and nobody has been asked to.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.stage, Stage::Live | Stage::Scheduled(..))
+    }
+
+    /// Remembers why, if it isn't known yet: the first cause is the one.
+    pub(super) fn because(&mut self, cause: Cause) {
+        self.cause.get_or_insert(cause);
+    }
+
+    /// Says a frame of our own toward `side`.
+    pub(super) fn say(&mut self, side: Side, frame: Option<Vec<u8>>, scratch: &mut Scratch) {
+        if let Some(frame) = frame {
+            self.end(side).send(&frame, &mut scratch.sealed);
+        }
+    }
+
+    /// Draws the conclusions of whatever has just happened; returns the ends that want to be read though no event will
+    /// tell of it.
+    #[inline]
+    pub(super) fn settle(&mut self, now: Tick, scratch: &mut Scratch) -> [bool; 2] {
+        if self.client.has_failed() || self.service.has_failed() {
+            self.part(now);
+        }
+        if !self.is_live() {
+            self.leave(now, scratch);
+        }
+        if self.client.is_over() && self.service.is_over() {
+            self.stage = Stage::Over;
+        }
+        BOTH.map(|side| {
+            let wants = self.end(side).reading == Reading::Behind && !self.end(side.other()).has_pending();
+            if wants {
+                self.end(side).reading = Reading::Queued;
+            }
+            wants
+        })
+    }
+
+    /// Its line in the list of those that live.
+    pub(super) fn entry(&self, now: Instant, tick: Tick) -> Entry {
+        let (kind, bytes, messages) = match &self.carries {
+            Carries::WebSocket(relay) => {
+                (Kind::WebSocket, BOTH.map(|side| relay.bytes(side)), BOTH.map(|side| relay.messages(side)))
+            }
+            Carries::Raw(bytes) => (Kind::Raw, *bytes, [0, 0]),
+        };
+        let Card { id, client, lease, since, tls, .. } = &*self.card;
+        Entry {
+            id: *id,
+            client: *client,
+            service: lease.service().clone(),
+            instance: lease.instance().clone(),
+            kind,
+            tls: *tls,
+            age: now.saturating_duration_since(*since),
+            idle: tick.time_since(self.moved),
+            bytes,
+            messages,
+        }
+    }
+
+    /// Its ending, once it is over.
+    pub(super) fn ending(&self, now: Instant) -> Ending {
+        let (bytes, messages, code) = match &self.carries {
+            Carries::WebSocket(relay) => {
+                (BOTH.map(|side| relay.bytes(side)), BOTH.map(|side| relay.messages(side)), code_at_client(relay))
+            }
+            Carries::Raw(bytes) => (*bytes, [0, 0], Code::ABNORMAL),
+        };
+        let cause = self.cause.clone().unwrap_or(Cause::Ended);
+        Ending { cause, code, lived: now.saturating_duration_since(self.card.since), bytes, messages }
+    }
+}
+
+/// The code of the Close that the client got, or else of its own.
+fn code_at_client(relay: &Relay) -> Code {
+    match (relay.closed(Side::Service), relay.closed(Side::Client)) {
+        (Some(_), _) => relay.code(Side::Service),
+        (None, Some(ClosedBy::Peer)) => relay.code(Side::Client),
+        (None, _) => Code::ABNORMAL,
+    }
+}
+
+/// A fresh key for a frame toward a service (RFC 6455 5.3).
+pub(super) fn mask() -> [u8; 4] {
+    fastrand::u32(..).to_ne_bytes()
+}
