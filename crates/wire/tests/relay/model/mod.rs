@@ -3,6 +3,7 @@
 //! ([`expect`]). Both must come to the same [`Outcome`].
 
 mod expect;
+mod input;
 mod run;
 
 use std::num::NonZeroU32;
@@ -10,6 +11,7 @@ use std::num::NonZeroU32;
 use fermata_wire::{Close, ClosedBy, Code, Rules, Side, Violation};
 
 pub(crate) use expect::expect;
+pub(crate) use input::read;
 pub(crate) use run::run;
 
 /// The bytes of a side, and what happens meanwhile.
