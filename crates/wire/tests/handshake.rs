@@ -99,6 +99,8 @@ fn each_broken_rule_of_a_request_has_its_name() {
         ("sec-websocket-key", &[KEY.as_bytes(), KEY.as_bytes()], BadRequest::Key),
         ("sec-websocket-key", &[b"c2hvcnQ="], BadRequest::Key),
         ("sec-websocket-key", &[b"dGhlIHNhbXBsZSBub25jZQ"], BadRequest::Key),
+        ("sec-websocket-key", &[b"dGhlIHNhbXBsZSBub2=="], BadRequest::Key),
+        ("sec-websocket-key", &[b"dGhlIHNhbXBsZSBub25jZXNzAA=="], BadRequest::Key),
         ("sec-websocket-key", &[b"dGhlIHNhbXBsZSBub25jZTEy"], BadRequest::Key),
         ("sec-websocket-key", &[b"dGhlIHNhbXBsZSBub25jZTE="], BadRequest::Key),
         ("sec-websocket-key", &[b"dGhlIHNhbXBsZSBub2 5jZQ=="], BadRequest::Key),
