@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::admin::Count;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Holds WebSockets: from a service.yml to ws:// and wss:// on your own servers.
@@ -26,6 +27,10 @@ pub enum Command {
     Connections(Connections),
     /// Close the tunnels of a service or an instance, spread over a time.
     Drain(Drain),
+    /// Start more instances of a service, or drain and stop some.
+    Scale(Scale),
+    /// Replace a service's instances one after the other; clients are told to come back (Close 1012).
+    Redeploy(Redeploy),
     /// Show what the instances write.
     Logs(Logs),
     /// Read the file again and change what differs; open tunnels stay.
@@ -137,6 +142,30 @@ pub struct Drain {
     /// Spread the closes over this time [default: the service's websocket.drain]
     #[arg(long, value_name = "TIME", value_parser = crate::cmd::duration)]
     pub over: Option<Duration>,
+    /// Which fermata.
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// `fermata scale`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  fermata scale web=5
+  fermata scale web=+2 api=-1")]
+pub struct Scale {
+    /// SERVICE=N, SERVICE=+N or SERVICE=-N
+    #[arg(required = true, value_name = "SERVICE=N", value_parser = crate::cmd::scale::change)]
+    pub changes: Vec<(String, Count)>,
+    /// Which fermata.
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// `fermata redeploy`.
+#[derive(Debug, Args)]
+pub struct Redeploy {
+    /// The service.
+    pub service: String,
     /// Which fermata.
     #[command(flatten)]
     pub at: At,

@@ -18,6 +18,7 @@ pub mod page;
 pub mod probe;
 pub mod public;
 pub mod reload;
+pub mod rollout;
 pub mod route;
 pub mod run;
 pub mod running;

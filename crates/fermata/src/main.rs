@@ -12,6 +12,8 @@ fn main() -> ExitCode {
         Command::Status(args) => cmd::status::run(&args),
         Command::Connections(args) => cmd::connections::run(&args),
         Command::Drain(args) => cmd::drain::run(&args),
+        Command::Scale(args) => cmd::scale::run(&args),
+        Command::Redeploy(args) => cmd::redeploy::run(&args),
         Command::Logs(args) => cmd::logs::run(&args),
         Command::Reload(args) => cmd::reload::run(&args),
         Command::Stop(args) => cmd::stop::run(&args),

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,22 +18,30 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::admin::{
-    Asked, Asking, ConnectionRow, ControlSocket, Filter, InstanceRow, PortRow, Reply, Request, ServiceRow, Status,
-    Target, TunnelFigures,
+    Asked, Asking, ConnectionRow, ControlSocket, Count, Filter, InstanceRow, PortRow, Reply, Request, ServiceRow,
+    Status, Target, TunnelFigures,
 };
 use crate::app::{Place, Prepared, StartError};
 use crate::front::datagrams;
 use crate::listening::Bound;
 use crate::public::{Pools, PublicPort, routes};
 use crate::reload::Changes;
+use crate::rollout::{Pace, Rollout, Step};
 use crate::route::Table;
-use crate::run::{Event, Line, Plan, Roster, StateLock, Supervisor};
+use crate::run::plan::ServicePlan;
+use crate::run::{Event, InstanceName, Line, Plan, Roster, StateLock, Supervisor};
 use crate::tls::{self, Certificates, Watch};
 use crate::tunnel::{Entry, Kind, Ledger, TunnelId, Which};
 use crate::workers::{Shared, Workers};
 
 /// How long tunnels and requests may take to end when everything stops.
 const STOP: Duration = Duration::from_secs(5);
+/// A new instance must be ready this long after its start, or its rollout is given up.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+/// Once the drain of an instance is over its peers have this long for their part; then it is stopped all the same.
+const AFTER_DRAIN: Duration = Duration::from_secs(10);
+/// Lines of output of the failed instance that a rollout's failure shows.
+const LAST_WORDS: usize = 5;
 /// Lines of output that are remembered for `fermata logs`.
 const REMEMBERED: usize = 1000;
 
@@ -81,11 +90,16 @@ pub struct Running {
     certificates: Certificates,
     watch: Watch,
     shared: Shared,
-    workers: Workers,
+    workers: Rc<Workers>,
     datagrams: BTreeMap<SocketAddr, AbortHandle>,
     pools: Arc<Pools>,
     checks: JoinSet<()>,
     supervisor: Supervisor,
+    /// What more instances of each service would be made of.
+    plans: BTreeMap<Arc<str>, ServicePlan>,
+    rollouts: Vec<Active>,
+    /// Tells which instance has no tunnel left and may be stopped.
+    drained: mpsc::UnboundedSender<InstanceName>,
     events: mpsc::UnboundedSender<Event>,
     instances: BTreeMap<String, Seen>,
     waiting: Waiting,
@@ -94,6 +108,19 @@ pub struct Running {
     since: Instant,
     // Last, so that the folder is given back when nothing uses it any more.
     _lock: StateLock,
+}
+
+/// A rollout under way.
+struct Active {
+    rollout: Rollout,
+    plan: ServicePlan,
+    /// What its old instances' clients are told.
+    close: Arc<Close>,
+    drain: Duration,
+    asking: Option<Asking>,
+    /// What it is, for the last word: "redeployed web".
+    what: String,
+    ready_by: Instant,
 }
 
 /// What is known of an instance.
@@ -109,7 +136,7 @@ struct Seen {
 /// The last lines of output, and who wants more of them.
 #[derive(Default)]
 struct Tail {
-    lines: VecDeque<Line>,
+    lines: VecDeque<(Instant, Line)>,
     followers: Vec<(Option<String>, Asking)>,
 }
 
@@ -128,13 +155,24 @@ pub async fn run(
     serving.spawn_local(control.serve(asked));
     let (events, mut happened) = mpsc::unbounded_channel();
     let (lines, mut written) = mpsc::channel(256);
-    let mut running = Running::begin(prepared, place, lock, outside, events, lines).await?;
+    let (drained, mut are_drained) = mpsc::unbounded_channel();
+    let mut running = Running::begin(prepared, place, lock, outside, (events, lines, drained)).await?;
+    let mut clock = tokio::time::interval(Duration::from_secs(1));
     let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => break,
-            Some(event) = happened.recv() => running.follow(event).await,
+            Some(event) = happened.recv() => {
+                // What an instance wrote before it ended is heard first.
+                for _ in 0..REMEMBERED {
+                    let Ok(line) = written.try_recv() else { break };
+                    running.hear(line).await;
+                }
+                running.follow(event).await;
+            }
             Some(line) = written.recv() => running.hear(line).await,
+            Some(instance) = are_drained.recv() => running.supervisor.dismiss(&instance),
+            _ = clock.tick() => running.check_rollouts().await,
             Some(()) = running.outside.reload.recv() => {
                 let outcome = running.reload().await;
                 let notice = outcome.map_or_else(Notice::Warning, Notice::Done);
@@ -167,8 +205,11 @@ impl Running {
         place: Place,
         lock: StateLock,
         outside: Outside,
-        events: mpsc::UnboundedSender<Event>,
-        lines: mpsc::Sender<Line>,
+        (events, lines, drained): (
+            mpsc::UnboundedSender<Event>,
+            mpsc::Sender<Line>,
+            mpsc::UnboundedSender<InstanceName>,
+        ),
     ) -> Result<Running, StartError> {
         let Prepared { spec, plan, ports, bound, files, certificates: loaded, warnings } = prepared;
         let certificates = Certificates::default();
@@ -177,7 +218,7 @@ impl Running {
         let pools = Arc::new(Pools::default());
         let table = Table::new(spec.gateway.clone(), routes(&spec, &pools));
         let shared = Shared { table: Arc::new(ArcSwap::from_pointee(table)), ledger: Arc::new(Ledger::default()) };
-        let workers = Workers::start(&shared).map_err(system)?;
+        let workers = Rc::new(Workers::start(&shared).map_err(system)?);
         workers.accept(bound.doors(&tls));
         let mut waiting = Waiting::default();
         waiting.expect(pools.add_running(&plan));
@@ -185,6 +226,7 @@ impl Running {
         let instances = external(&plan);
         let checks = pools.watch_running(&plan, &events);
         let watch = watch(&certificates, files, &outside.notices);
+        let plans = plan.services.iter().map(|service| (service.name.clone(), service.clone())).collect();
         let supervisor =
             Supervisor::start(plan, Roster::open(&lock), events.clone(), lines).await.map_err(StartError::Plan)?;
         let mut running = Running {
@@ -201,6 +243,9 @@ impl Running {
             pools,
             checks,
             supervisor,
+            plans,
+            rollouts: Vec::new(),
+            drained,
             events,
             instances,
             waiting,
@@ -227,8 +272,13 @@ impl Running {
         self.pools.follow(&event);
         self.note(&event);
         self.waiting.follow(&event);
-        self.say(Notice::Instance(event)).await;
+        self.say(Notice::Instance(event.clone())).await;
         self.tell_when_ready().await;
+        for at in (0..self.rollouts.len()).rev() {
+            if let Some(step) = self.rollouts[at].rollout.follow(&event) {
+                self.take(at, step).await;
+            }
+        }
     }
 
     async fn tell_when_ready(&mut self) {
@@ -284,7 +334,7 @@ impl Running {
         if lines.len() == REMEMBERED {
             lines.pop_front();
         }
-        lines.push_back(line.clone());
+        lines.push_back((Instant::now(), line.clone()));
         self.say(Notice::Line(line)).await;
     }
 
@@ -302,6 +352,8 @@ impl Running {
                 asking.done(format!("{count} tunnels are being closed")).await;
             }
             Request::Drain { target, over } => self.drain(target, over, &asking).await,
+            Request::Scale { service, count } => self.scale(&service, count, asking).await,
+            Request::Redeploy { service } => self.redeploy(&service, asking).await,
             Request::Reload => match self.reload().await {
                 Ok(changes) => {
                     self.say(Notice::Done(changes.clone())).await;
@@ -325,7 +377,7 @@ impl Running {
             return asking.refuse(format!("there is no service \"{name}\"; {}", self.services_are())).await;
         }
         let wanted = |line: &&Line| service.as_deref().is_none_or(|name| name == &*line.instance.service);
-        for line in self.tail.lines.iter().filter(wanted) {
+        for line in self.tail.lines.iter().map(|(_, line)| line).filter(wanted) {
             if !asking.reply(reply_of(line)).await {
                 return;
             }
@@ -369,44 +421,281 @@ impl Running {
         let spec = (self.outside.reread)()?;
         let prepared = Prepared::new(spec, &self.place, &self.bound).map_err(|error| error.to_string())?;
         let changes = Changes::between(&self.spec, &prepared.spec);
-        self.become_(prepared, &changes).await.map_err(|problem| problem.to_string())?;
+        self.become_(prepared, &changes).await?;
         Ok(format!("reloaded: {changes}"))
     }
 
-    async fn become_(&mut self, next: Prepared, changes: &Changes) -> Result<(), StartError> {
+    async fn become_(&mut self, next: Prepared, changes: &Changes) -> Result<(), String> {
         let Prepared { spec, plan, ports, bound, files, certificates, warnings } = next;
+        let touched =
+            || changes.removed.iter().chain(&changes.replaced).chain(changes.scaled.iter().map(|(name, ..)| name));
+        if let Some(name) = touched().find(|name| self.is_rolling(name)) {
+            return Err(format!("a change of {name} is under way; reload again when it is done"));
+        }
+        let planned = |name: &Arc<str>| plan.services.iter().find(|service| service.name == *name).cloned();
+        let added: Vec<ServicePlan> = changes.added.iter().filter_map(planned).collect();
+        // The last thing that can fail.
+        self.supervisor.add(added.clone()).map_err(|problems| StartError::Plan(problems).to_string())?;
         let before = std::mem::replace(&mut self.spec, spec);
         self.ports = ports;
         self.bound = bound;
         self.certificates.offer(certificates);
         self.watch = watch(&self.certificates, files, &self.outside.notices);
-        for (name, seen) in external(&plan) {
-            self.instances.entry(name).or_insert(seen);
-        }
-        for name in changes.removed.iter().chain(&changes.replaced) {
-            if plan.running.iter().any(|service| service.name == *name) {
-                // What was running elsewhere may be elsewhere now.
-                for endpoint in self.pools.endpoints(name) {
-                    self.pools.remove(name, &endpoint.instance);
-                }
-            }
-        }
-        self.pools.add_running(&plan);
-        self.checks = self.pools.watch_running(&plan, &self.events);
+        self.adopt_external(&plan, changes);
         let table = Table::new(self.spec.gateway.clone(), routes(&self.spec, &self.pools));
         self.shared.table.store(Arc::new(table));
         self.workers.accept(self.bound.doors(&self.tls));
         self.forward_datagrams();
-        let close = Arc::new(Close::new(Code::RESTART, "the service was removed"));
+        self.plans.extend(added.into_iter().map(|plan| (plan.name.clone(), plan)));
         for name in &changes.removed {
             let drain = before.services.iter().find(|service| service.name == *name);
-            let over = drain.map(|service| service.websocket.drain).unwrap_or_default();
-            self.workers.drain(&Which::to(name.clone()), &close, over).await;
+            let drain = drain.map(|service| service.websocket.drain).unwrap_or_default();
+            self.remove(name, drain).await;
+        }
+        for name in &changes.replaced {
+            if let Some(plan) = planned(name) {
+                self.replace(plan, format!("replaced {name}"), None).await;
+            }
+        }
+        for (name, from, to) in &changes.scaled {
+            if let Some(plan) = planned(name) {
+                self.plans.insert(name.clone(), plan);
+                self.change_count(name, *from as usize, *to as usize, None).await;
+            }
         }
         for warning in warnings {
             self.say(Notice::Warning(warning)).await;
         }
         Ok(())
+    }
+
+    /// What runs elsewhere may be elsewhere now.
+    fn adopt_external(&mut self, plan: &Plan, changes: &Changes) {
+        for name in changes.removed.iter().chain(&changes.replaced) {
+            if !self.plans.contains_key(name) {
+                for endpoint in self.pools.endpoints(name) {
+                    self.pools.remove(name, &endpoint.instance);
+                    self.instances.remove(&*endpoint.instance);
+                }
+            }
+        }
+        self.instances.extend(external(plan));
+        self.pools.add_running(plan);
+        self.checks = self.pools.watch_running(plan, &self.events);
+    }
+
+    fn is_rolling(&self, service: &str) -> bool {
+        self.rollouts.iter().any(|active| &*active.rollout.service == service)
+    }
+
+    /// The instances of a service that are meant to stay.
+    fn living(&self, service: &str) -> Vec<InstanceName> {
+        self.supervisor.instances(service)
+    }
+
+    /// A service that the file has no more.
+    async fn remove(&mut self, name: &Arc<str>, drain: Duration) {
+        let close = Arc::new(Close::new(Code::RESTART, "the service was removed"));
+        match self.plans.remove(name) {
+            Some(plan) => {
+                let rollout = Rollout::new(name.clone(), self.living(name), 0, Pace::AllAtOnce);
+                let what = format!("removed {name}");
+                self.roll(Active { rollout, plan, close, drain, asking: None, what, ready_by: Instant::now() }).await;
+            }
+            None => {
+                // Runs elsewhere: only its tunnels end.
+                self.workers.drain(&Which::to(name.clone()), &close, drain).await;
+            }
+        }
+    }
+
+    /// Other instances for a service, by its own pace.
+    async fn replace(&mut self, plan: ServicePlan, what: String, asking: Option<Asking>) {
+        let (name, old) = (plan.name.clone(), self.living(&plan.name));
+        let Some(service) = self.spec.services.iter().find(|service| service.name == name) else { return };
+        let pace = Pace::of(&service.constraints, plan.instances.len());
+        let drain = service.websocket.drain;
+        let close = Arc::new(Close::new(Code::RESTART, "the service restarts"));
+        let rollout = Rollout::new(name.clone(), old, plan.instances.len(), pace);
+        self.plans.insert(name, plan.clone());
+        self.roll(Active { rollout, plan, close, drain, asking, what, ready_by: Instant::now() }).await;
+    }
+
+    /// More or fewer of the same.
+    async fn change_count(&mut self, name: &Arc<str>, from: usize, to: usize, asking: Option<Asking>) {
+        let Some(plan) = self.plans.get(name).cloned() else { return };
+        let drain = self.spec.services.iter().find(|service| service.name == *name);
+        let drain = drain.map(|service| service.websocket.drain).unwrap_or_default();
+        // The youngest go first.
+        let leave = self.living(name).into_iter().rev().take(from.saturating_sub(to)).collect();
+        let rollout = Rollout::new(name.clone(), leave, to.saturating_sub(from), Pace::AllAtOnce);
+        let close = Arc::new(Close::new(Code::RESTART, "the service has fewer instances now"));
+        let what = format!("scaled {name} from {from} to {to}");
+        self.roll(Active { rollout, plan, close, drain, asking, what, ready_by: Instant::now() }).await;
+    }
+
+    async fn scale(&mut self, name: &str, count: Count, asking: Asking) {
+        let Some(service) = self.plannable(name, &asking).await else { return };
+        let from = self.living(name).len();
+        let to = match count {
+            Count::Exactly(count) => count as usize,
+            Count::More(more) => from + more as usize,
+            Count::Fewer(fewer) => from.saturating_sub(fewer as usize),
+        };
+        let constraints = self.spec.services.iter().find(|one| one.name == service).map(|one| &one.constraints);
+        let (least, most) = constraints.map(|one| (one.min_count, one.max_count)).unwrap_or_default();
+        if most.is_some_and(|most| to > most as usize) || least.is_some_and(|least| to < least as usize) {
+            let bound = |bound: Option<u32>| bound.map_or_else(|| "any".into(), |bound| bound.to_string());
+            let reason =
+                format!("{name} takes {} to {} instances (constraints of the file)", bound(least), bound(most));
+            return asking.refuse(reason).await;
+        }
+        if from == to {
+            return asking.done(format!("{name} has {to} instances already")).await;
+        }
+        self.change_count(&service, from, to, Some(asking)).await;
+    }
+
+    async fn redeploy(&mut self, name: &str, asking: Asking) {
+        let Some(service) = self.plannable(name, &asking).await else { return };
+        let Some(mut plan) = self.plans.get(&service).cloned() else { return };
+        // As many as there are now, whatever the file began with.
+        let count = self.living(name).len().max(1);
+        plan.instances = (0..count).filter_map(|_| plan.instances.first().cloned()).collect();
+        self.replace(plan, format!("redeployed {name}"), Some(asking)).await;
+    }
+
+    /// The service of this name, if its instances can be changed now; otherwise that has been said.
+    async fn plannable(&self, name: &str, asking: &Asking) -> Option<Arc<str>> {
+        let reason = match self.plans.get_key_value(name) {
+            Some((name, _)) if !self.is_rolling(name) => return Some(name.clone()),
+            Some(_) => format!("a change of {name} is under way; try again when it is done"),
+            None if self.spec.services.iter().any(|service| *service.name == *name) => {
+                format!("{name} runs elsewhere: this fermata does not start its instances")
+            }
+            None => format!("there is no service \"{name}\"; {}", self.services_are()),
+        };
+        asking.refuse(reason).await;
+        None
+    }
+
+    async fn roll(&mut self, active: Active) {
+        self.rollouts.push(active);
+        let at = self.rollouts.len() - 1;
+        let step = self.rollouts[at].rollout.begin();
+        self.take(at, step).await;
+    }
+
+    /// Does what a rollout says.
+    async fn take(&mut self, at: usize, step: Step) {
+        match step {
+            Step::Start(count) => self.start_instances(at, count).await,
+            Step::Retire(instances) => {
+                self.progress(at, format!("draining {}", names(&instances))).await;
+                for instance in instances {
+                    self.retire(at, instance);
+                }
+            }
+            Step::Done => {
+                let Active { rollout, asking, what, .. } = self.rollouts.remove(at);
+                if !self.plans.contains_key(&rollout.service) {
+                    self.pools.forget(&rollout.service);
+                }
+                match asking {
+                    Some(asking) => asking.done(what.clone()).await,
+                    None => self.say(Notice::Done(what)).await,
+                }
+            }
+            Step::GiveUp { stop, reason } => self.give_up(at, stop, reason).await,
+        }
+    }
+
+    async fn start_instances(&mut self, at: usize, count: usize) {
+        let Active { rollout, plan, .. } = &self.rollouts[at];
+        let taken: Vec<u32> = self.numbers(&rollout.service);
+        let fresh: Vec<u32> = (1..).filter(|number| !taken.contains(number)).take(count).collect();
+        let plan = plan.with_instances(&fresh, taken.is_empty());
+        let instances: Vec<InstanceName> = plan.instances.iter().map(|one| one.name.clone()).collect();
+        if instances.is_empty() {
+            let reason = "the file says replicas: 0; give it a number there".to_owned();
+            return self.give_up(at, Vec::new(), reason).await;
+        }
+        if let Err(problems) = self.supervisor.add(vec![plan]) {
+            return self.give_up(at, Vec::new(), StartError::Plan(problems).to_string()).await;
+        }
+        self.progress(at, format!("starting {}", names(&instances))).await;
+        let active = &mut self.rollouts[at];
+        active.ready_by = Instant::now() + READY_WITHIN;
+        active.rollout.started(instances);
+    }
+
+    /// Numbers that instances of a service have, those that are ending included.
+    fn numbers(&self, service: &str) -> Vec<u32> {
+        let own = self.instances.iter().filter(|(_, seen)| &*seen.service == service);
+        let seen = own.filter_map(|(name, _)| name.rsplit_once('.')?.1.parse().ok());
+        let mut numbers: Vec<u32> = seen.chain(self.living(service).iter().map(|one| one.number)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
+    /// No new traffic, paced closes for what it has, and word when nothing uses it any more.
+    fn retire(&self, at: usize, instance: InstanceName) {
+        let Active { rollout, close, drain, .. } = &self.rollouts[at];
+        let (close, drain) = (close.clone(), *drain);
+        let name = instance.to_string();
+        let all = self.pools.endpoints(&rollout.service);
+        let endpoints: Vec<_> = all.into_iter().filter(|one| *one.instance == *name).collect();
+        self.pools.remove(&rollout.service, &name);
+        let (workers, drained) = (self.workers.clone(), self.drained.clone());
+        tokio::task::spawn_local(async move {
+            workers.drain(&Which::to(name), &close, drain).await;
+            let latest = Instant::now() + drain + AFTER_DRAIN;
+            while endpoints.iter().any(|one| one.live() > 0) && Instant::now() < latest {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            // After the end of everything nobody waits for it.
+            let _ = drained.send(instance);
+        });
+    }
+
+    async fn give_up(&mut self, at: usize, stop: Vec<InstanceName>, reason: String) {
+        for instance in &stop {
+            self.supervisor.dismiss(instance);
+        }
+        let Active { rollout, asking, ready_by, .. } = self.rollouts.remove(at);
+        // An instance of the same name may have written before.
+        let wrote = |(when, line): &&(Instant, Line)| *when + READY_WITHIN >= ready_by && stop.contains(&line.instance);
+        let last = self.tail.lines.iter().rev().filter(wrote).take(LAST_WORDS);
+        let last: Vec<&str> = last.map(|(_, line)| &*line.text).collect();
+        let mut text = format!("{} stays as it was: {reason}", rollout.service);
+        if !last.is_empty() {
+            text += "\nits last output:";
+            last.iter().rev().for_each(|line| text += &format!("\n  {line}"));
+        }
+        match asking {
+            Some(asking) => asking.refuse(text).await,
+            None => self.say(Notice::Warning(text)).await,
+        }
+    }
+
+    async fn progress(&self, at: usize, text: String) {
+        if let Some(asking) = &self.rollouts[at].asking {
+            asking.reply(Reply::Progress { text }).await;
+        }
+    }
+
+    /// Gives up rollouts whose new instances take too long.
+    async fn check_rollouts(&mut self) {
+        for at in (0..self.rollouts.len()).rev() {
+            let active = &mut self.rollouts[at];
+            if active.rollout.is_starting()
+                && Instant::now() >= active.ready_by
+                && let Some(step) = active.rollout.too_long()
+            {
+                self.take(at, step).await;
+            }
+        }
     }
 
     /// Forwards from the UDP sockets of now, and no others.
@@ -470,7 +759,7 @@ impl Running {
         happened: &mut mpsc::UnboundedReceiver<Event>,
         written: &mut mpsc::Receiver<Line>,
     ) -> Result<(), StartError> {
-        let Running { workers, shared, supervisor, outside, datagrams, .. } = self;
+        let Running { workers, shared, supervisor, outside, datagrams, checks, .. } = self;
         let say = async |notice| drop(outside.notices.send(notice).await);
         say(Notice::Stopping { tunnels: shared.ledger.live() }).await;
         workers.accept(Vec::new());
@@ -493,8 +782,17 @@ impl Running {
         while let Ok(event) = happened.try_recv() {
             say(Notice::Instance(event)).await;
         }
-        workers.end().map_err(system)
+        drop(checks);
+        match Rc::try_unwrap(workers) {
+            Ok(workers) => workers.end().map_err(system),
+            // A drain still holds them: its tunnels are gone, and the process is about to be.
+            Err(_) => Ok(()),
+        }
     }
+}
+
+fn names(instances: &[InstanceName]) -> String {
+    instances.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn watch(certificates: &Certificates, files: Vec<(PathBuf, PathBuf)>, notices: &mpsc::Sender<Notice>) -> Watch {

@@ -8,7 +8,7 @@ mod server;
 
 pub use client::{CallError, call};
 pub use protocol::{
-    ConnectionRow, Filter, InstanceRow, PortRow, Reply, Request, ServiceRow, Status, Target, TunnelFigures,
+    ConnectionRow, Count, Filter, InstanceRow, PortRow, Reply, Request, ServiceRow, Status, Target, TunnelFigures,
 };
 pub use server::{Asked, Asking, ControlSocket};
 

@@ -23,6 +23,18 @@ pub enum Request {
         /// Over this time.
         over: Option<Duration>,
     },
+    /// Start more instances, or drain and stop some.
+    Scale {
+        /// Of this service.
+        service: String,
+        /// To this many.
+        count: Count,
+    },
+    /// Replace all instances of a service without losing a tunnel unsaid.
+    Redeploy {
+        /// The service.
+        service: String,
+    },
     /// Read the file again and change what differs.
     Reload,
     /// The last lines of output, and more as they come: [`Reply::Line`].
@@ -34,6 +46,18 @@ pub enum Request {
     },
     /// End everything.
     Stop,
+}
+
+/// How many instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Count {
+    /// This many.
+    Exactly(u32),
+    /// This many more.
+    More(u32),
+    /// This many fewer.
+    Fewer(u32),
 }
 
 /// Which tunnels; all conditions must hold.

@@ -1,6 +1,6 @@
 //! Finds, reads and checks the service.yml that a command is about, and prints what is wrong with it.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use fermata_spec::{Severity, Spec};
@@ -42,9 +42,9 @@ pub(super) fn find(file: Option<&Path>) -> Result<PathBuf, Failure> {
     })
 }
 
-/// The file's text.
+/// The file's text, or as much of it as shows that it is too large to be read.
 pub(super) fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| {
+    read_bounded(path).map_err(|error| {
         let why = match error.kind() {
             std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
             std::io::ErrorKind::IsADirectory => "is a folder; name the service.yml in it".to_owned(),
@@ -53,6 +53,20 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
         };
         Failure::Usage(format!("{}: {why}", path.display()))
     })
+}
+
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    let most = fermata_spec::MAX_BYTES;
+    let mut bytes = Vec::new();
+    // A character more than the most, so that a cut through one does not matter.
+    std::fs::File::open(path)?.take(most as u64 + 4).read_to_end(&mut bytes)?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        Err(error) if error.utf8_error().valid_up_to() > most => {
+            Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
+        }
+        Err(_) => Err(std::io::ErrorKind::InvalidData.into()),
+    }
 }
 
 /// Reads and checks a file again, while it runs: an error is everything that is wrong with it, for people.

@@ -16,7 +16,6 @@ use super::herald::Herald;
 use super::lines;
 use super::plan::{InstancePlan, ServicePlan};
 use super::ports::{Assigned, Ports};
-use super::presence::Tally;
 use super::process::{Output, Process};
 use super::state::{Group, Leader, Roster};
 use super::tend::Tender;
@@ -44,8 +43,8 @@ pub(super) enum Order {
 pub(super) struct Life {
     pub(super) service: Arc<ServicePlan>,
     pub(super) instance: InstancePlan,
-    /// The tallies of the services that it requires.
-    pub(super) requires: Vec<watch::Receiver<Tally>>,
+    /// How many instances are ready of each service that it requires.
+    pub(super) needs: Vec<watch::Receiver<usize>>,
     pub(super) order: watch::Receiver<Order>,
     pub(super) herald: Herald,
     pub(super) shared: Arc<Shared>,
@@ -76,11 +75,11 @@ impl Life {
     /// Returns once the instance has been told to stop and nothing of it is left.
     pub(super) async fn live(mut self) {
         let mut order = self.order.clone();
-        let mut requires = std::mem::take(&mut self.requires);
+        let mut needs = std::mem::take(&mut self.needs);
         let mut next = tokio::select! {
             biased;
             () = told_to_stop(&mut order) => Next::Stop,
-            () = all_ready(&mut requires) => self.run().await,
+            () = all_ready(&mut needs) => self.run().await,
         };
         while let Next::StartAfter(wait) = next {
             next = tokio::select! {
@@ -200,9 +199,9 @@ async fn told_to_stop(order: &mut watch::Receiver<Order>) {
 }
 
 /// Returns when each service has a ready instance, now or at some time since this was called.
-async fn all_ready(requires: &mut [watch::Receiver<Tally>]) {
-    for tally in requires {
-        let _ = tally.wait_for(|tally| tally.ready > 0).await;
+async fn all_ready(needs: &mut [watch::Receiver<usize>]) {
+    for need in needs {
+        let _ = need.wait_for(|ready| *ready > 0).await;
     }
 }
 

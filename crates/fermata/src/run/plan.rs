@@ -232,6 +232,24 @@ impl Value {
     }
 }
 
+impl ServicePlan {
+    /// The same service with instances of these numbers. Beside others none can have the container port itself.
+    #[must_use]
+    pub fn with_instances(&self, numbers: &[u32], alone: bool) -> ServicePlan {
+        let ports = |numbered: &InstancePlan| {
+            let local = |port: &PortPlan| if alone && numbers.len() == 1 { port.local } else { Local::Free };
+            numbered.ports.iter().map(|port| PortPlan { local: local(port), ..*port }).collect()
+        };
+        let instances = self.instances.first().into_iter().flat_map(|like| {
+            numbers.iter().map(|&number| InstancePlan {
+                name: InstanceName { service: self.name.clone(), number },
+                ports: ports(like),
+            })
+        });
+        ServicePlan { instances: instances.collect(), ..self.clone() }
+    }
+}
+
 impl Program {
     /// Everything that starting it takes, where the container ports are at `ports`.
     pub fn launch(&self, ports: &[(u16, u16)]) -> Launch {

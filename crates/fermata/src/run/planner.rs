@@ -88,7 +88,8 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
         let health = self.health(service);
         let words = self.words(&format!("services.{}.command", service.name), command)?;
         let is_started = |name: &&Arc<str>| {
-            self.services.iter().any(|other| other.name == **name && matches!(other.source, Source::Command(_)))
+            let started = |other: &Service| matches!(other.source, Source::Command(_)) && other.replicas > 0;
+            self.services.iter().any(|other| other.name == **name && started(other))
         };
         Some(ServicePlan {
             name: service.name.clone(),

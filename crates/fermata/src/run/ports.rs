@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fermata_spec::{Port, Protocol};
 
 use super::event::Addresses;
-use super::plan::{Local, PortPlan};
+use super::plan::{InstancePlan, Local, PortPlan};
 
 /// Each container port once, in the order of the file, and what is spoken on it.
 pub(super) fn containers(ports: &[Port]) -> Vec<(u16, Protocol)> {
@@ -46,9 +46,14 @@ pub(super) struct Assigned {
 }
 
 impl Ports {
-    /// `reserved` are never given away as free ports.
-    pub(super) fn new(reserved: impl IntoIterator<Item = u16>) -> Ports {
-        Ports { taken: Arc::new(Mutex::new(reserved.into_iter().collect())) }
+    /// Gives the fixed ports of these instances to nobody else from now on.
+    pub(super) fn reserve<'a>(&self, instances: impl Iterator<Item = &'a InstancePlan>) {
+        let fixed = instances.flat_map(|instance| &instance.ports).filter(|port| port.local == Local::Same);
+        self.taken().extend(fixed.map(|port| port.container));
+    }
+
+    fn taken(&self) -> MutexGuard<'_, BTreeSet<u16>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A local port for each of `wanted`.
@@ -76,7 +81,7 @@ impl Ports {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             let port = listener.local_addr()?.port();
             match UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) {
-                Ok(_) if self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(port) => return Ok(port),
+                Ok(_) if self.taken().insert(port) => return Ok(port),
                 Ok(_) => {}
                 Err(err) => refused = err,
             }
@@ -100,7 +105,7 @@ impl Assigned {
 
 impl Drop for Assigned {
     fn drop(&mut self) {
-        let mut taken = self.ports.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.ports.taken();
         self.free.iter().for_each(|port| {
             taken.remove(port);
         });
@@ -118,4 +123,25 @@ pub(super) fn is_taken(port: u16, protocol: Protocol) -> bool {
         Protocol::Udp => UdpSocket::bind(address(port)).map(drop),
     };
     bound.is_err_and(|err| err.kind() == io::ErrorKind::AddrInUse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_free_port_is_given_to_one_instance_at_a_time_and_never_where_another_listens_always() {
+        let ports = Ports::default();
+        let plan = |local| PortPlan { container: 3000, protocol: Protocol::Tcp, local };
+        let wanted = [plan(Local::Free), plan(Local::Free)];
+        let all: Vec<Assigned> = (0..200).map(|_| ports.assign(&wanted).unwrap()).collect();
+        let locals: BTreeSet<u16> = all.iter().flat_map(|each| &each.pairs).map(|(_, local)| *local).collect();
+        assert_eq!(locals.len(), 400);
+        assert_eq!(*ports.taken(), locals);
+        let fixed = ports.assign(&[plan(Local::Same)]).unwrap();
+        assert_eq!(fixed.find(3000), address(3000));
+        assert_eq!(fixed.find(4000), address(4000));
+        drop(all);
+        assert!(ports.taken().is_empty());
+    }
 }

@@ -3,13 +3,13 @@
 use fermata_spec::Protocol;
 
 use super::locate;
-use super::plan::{Act, CheckPlan, Launch, Local, Plan, Problem, Readiness, ServicePlan};
+use super::plan::{Act, CheckPlan, Launch, Local, Problem, Readiness, ServicePlan};
 use super::ports;
 use crate::net::{Transport, holder_of};
 
-/// Everything that is in the way.
-pub(super) fn problems(plan: &Plan) -> Vec<Problem> {
-    plan.services.iter().flat_map(|service| programs(service).into_iter().chain(taken_ports(service))).collect()
+/// Everything that is in the way of a service's instances.
+pub(super) fn problems(service: &ServicePlan) -> Vec<Problem> {
+    programs(service).into_iter().chain(taken_ports(service)).collect()
 }
 
 fn programs(service: &ServicePlan) -> Vec<Problem> {

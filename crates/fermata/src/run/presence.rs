@@ -1,18 +1,14 @@
-//! How many instances of a service are there and how many are ready, for those that wait for it.
+//! How many instances of a service are ready, for those that wait for it.
 
 use tokio::sync::watch;
 
-/// The instances of one service.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) there: usize,
-    pub(super) ready: usize,
-}
+/// The number of ready instances of one service.
+pub(super) type Tally = watch::Sender<usize>;
 
 /// One instance in the tally of its service, until drop.
 #[derive(Debug)]
 pub(super) struct Presence {
-    tally: watch::Sender<Tally>,
+    tally: Tally,
     readiness: Readiness,
 }
 
@@ -23,22 +19,21 @@ enum Readiness {
 }
 
 impl Presence {
-    pub(super) fn new(tally: &watch::Sender<Tally>) -> Presence {
-        tally.send_modify(|tally| tally.there += 1);
+    pub(super) fn new(tally: &Tally) -> Presence {
         Presence { tally: tally.clone(), readiness: Readiness::NotReady }
     }
 
     pub(super) fn ready(&mut self) {
         if self.readiness == Readiness::NotReady {
             self.readiness = Readiness::Ready;
-            self.tally.send_modify(|tally| tally.ready += 1);
+            self.tally.send_modify(|ready| *ready += 1);
         }
     }
 
     pub(super) fn not_ready(&mut self) {
         if self.readiness == Readiness::Ready {
             self.readiness = Readiness::NotReady;
-            self.tally.send_modify(|tally| tally.ready -= 1);
+            self.tally.send_modify(|ready| *ready -= 1);
         }
     }
 }
@@ -46,6 +41,5 @@ impl Presence {
 impl Drop for Presence {
     fn drop(&mut self) {
         self.not_ready();
-        self.tally.send_modify(|tally| tally.there -= 1);
     }
 }

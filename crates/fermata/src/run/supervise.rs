@@ -4,6 +4,7 @@
 //! Every task is counted in a [`JoinSet`] and awaited; nothing goes on after [`Supervisor::stop`] has returned.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
@@ -11,28 +12,30 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::backoff::Backoff;
-use super::event::{Event, Line};
+use super::event::{Event, InstanceName, Line};
 use super::herald::Herald;
 use super::life::{Life, Order, Shared};
-use super::plan::{Local, Plan, Problem, ServicePlan};
+use super::plan::{Plan, Problem, ServicePlan};
 use super::ports::Ports;
 use super::presence::{Presence, Tally};
 use super::state::Roster;
 use super::{preflight, sweep};
 
 /// The services of a plan, running.
-#[derive(Debug)]
 pub struct Supervisor {
     services: BTreeMap<Arc<str>, Service>,
     lives: JoinSet<()>,
+    events: mpsc::UnboundedSender<Event>,
+    shared: Arc<Shared>,
 }
 
 /// One service, running.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Service {
     requires: Vec<Arc<str>>,
-    order: watch::Sender<Order>,
-    tally: watch::Sender<Tally>,
+    ready: Tally,
+    /// By number. The receivers of an order are gone when nothing of the instance is left.
+    instances: BTreeMap<u32, watch::Sender<Order>>,
 }
 
 impl Supervisor {
@@ -46,63 +49,103 @@ impl Supervisor {
         lines: mpsc::Sender<Line>,
     ) -> Result<Supervisor, Vec<Problem>> {
         sweep::sweep(&mut roster, &events).await;
-        let problems = preflight::problems(&plan);
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let fixed = plan.services.iter().flat_map(|service| &service.instances).flat_map(|instance| &instance.ports);
-        let reserved = fixed.filter(|port| port.local == Local::Same).map(|port| port.container);
-        let ports = Ports::new(reserved);
-        let shared = Arc::new(Shared { lines, roster: Mutex::new(roster), ports });
-        let mut supervisor = Supervisor { services: BTreeMap::new(), lives: JoinSet::new() };
-        for service in plan.services {
-            supervisor.add(service, &events, &shared);
-        }
+        let shared = Arc::new(Shared { lines, roster: Mutex::new(roster), ports: Ports::default() });
+        let mut supervisor = Supervisor { services: BTreeMap::new(), lives: JoinSet::new(), events, shared };
+        supervisor.add(plan.services)?;
         Ok(supervisor)
     }
 
-    /// Lets a service live. Those that it requires have been added before.
-    fn add(&mut self, plan: ServicePlan, events: &mpsc::UnboundedSender<Event>, shared: &Arc<Shared>) {
-        let service = Service {
-            requires: plan.requires.clone(),
-            order: watch::Sender::new(Order::Live),
-            tally: watch::Sender::new(Tally::default()),
-        };
+    /// Starts those instances of `plans` that are not there yet: of new services, or more of a known one. A service comes
+    /// after those that it requires. An error means that nothing was started.
+    pub fn add(&mut self, mut plans: Vec<ServicePlan>) -> Result<(), Vec<Problem>> {
+        for plan in &mut plans {
+            if let Some(known) = self.services.get_mut(&plan.name) {
+                known.instances.retain(|_, order| !order.is_closed());
+                plan.instances.retain(|instance| !known.instances.contains_key(&instance.name.number));
+            }
+        }
+        let problems: Vec<Problem> = plans.iter().flat_map(preflight::problems).collect();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        self.shared.ports.reserve(plans.iter().flat_map(|plan| &plan.instances));
+        for plan in plans {
+            self.begin(plan);
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, plan: ServicePlan) {
         let needs = plan.requires.iter().filter_map(|name| self.services.get(name));
-        let needs: Vec<watch::Receiver<Tally>> = needs.map(|need| need.tally.subscribe()).collect();
+        let needs: Vec<watch::Receiver<usize>> = needs.map(|need| need.ready.subscribe()).collect();
+        let service = self.services.entry(plan.name.clone()).or_default();
+        service.requires.clone_from(&plan.requires);
         let plan = Arc::new(plan);
         for instance in &plan.instances {
+            let order = watch::Sender::new(Order::Live);
+            let presence = Presence::new(&service.ready);
             let life = Life {
                 service: plan.clone(),
                 instance: instance.clone(),
-                requires: needs.clone(),
-                order: service.order.subscribe(),
-                herald: Herald::new(instance.name.clone(), events.clone(), Presence::new(&service.tally)),
-                shared: shared.clone(),
+                needs: needs.clone(),
+                order: order.subscribe(),
+                herald: Herald::new(instance.name.clone(), self.events.clone(), presence),
+                shared: self.shared.clone(),
                 backoff: Backoff::new(),
             };
             self.lives.spawn(life.live());
+            service.instances.insert(instance.name.number, order);
         }
-        self.services.insert(plan.name.clone(), service);
+    }
+
+    /// Stops these instances, all at once, and returns when nothing is left of them.
+    pub async fn remove(&mut self, instances: &[InstanceName]) {
+        let found = instances.iter().filter_map(|name| self.services.get(&name.service)?.instances.get(&name.number));
+        join_all(found.map(ended)).await;
+        for name in instances {
+            if let Some(service) = self.services.get_mut(&name.service) {
+                service.instances.remove(&name.number);
+            }
+        }
+        self.services.retain(|_, service| !service.instances.is_empty());
+        while self.lives.try_join_next().is_some() {}
+    }
+
+    /// Tells an instance to stop and does not wait: [`Event::Stopped`] tells when nothing of it is left.
+    pub fn dismiss(&self, instance: &InstanceName) {
+        let service = self.services.get(&instance.service);
+        if let Some(order) = service.and_then(|service| service.instances.get(&instance.number)) {
+            order.send_replace(Order::Stop);
+        }
+    }
+
+    /// The instances of a service that have not been told to stop.
+    pub fn instances(&self, service: &str) -> Vec<InstanceName> {
+        let Some((service, known)) = self.services.get_key_value(service) else { return Vec::new() };
+        let live = known.instances.iter().filter(|(_, order)| !order.is_closed() && *order.borrow() == Order::Live);
+        live.map(|(number, _)| InstanceName { service: service.clone(), number: *number }).collect()
     }
 
     /// Stops every service once all that require it have stopped, and returns when nothing is left of any.
     pub async fn stop(mut self) {
-        let stops = self.services.iter().map(|(name, service)| {
-            let requires_it = |other: &&Service| other.requires.contains(name);
-            let users: Vec<watch::Receiver<Tally>> =
-                self.services.values().filter(requires_it).map(|other| other.tally.subscribe()).collect();
-            async move {
-                join_all(users.into_iter().map(gone)).await;
-                service.order.send_replace(Order::Stop);
-                gone(service.tally.subscribe()).await;
-            }
+        let stops = self.services.iter().map(async |(name, service)| {
+            let users = self.services.values().filter(|other| other.requires.contains(name));
+            join_all(users.flat_map(|user| user.instances.values()).map(watch::Sender::closed)).await;
+            join_all(service.instances.values().map(ended)).await;
         });
         join_all(stops).await;
         while self.lives.join_next().await.is_some() {}
     }
 }
 
-async fn gone(mut tally: watch::Receiver<Tally>) {
-    let _ = tally.wait_for(|tally| tally.there == 0).await;
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Supervisor").field("services", &self.services).finish_non_exhaustive()
+    }
+}
+
+/// Tells an instance to stop, and returns when nothing is left of it.
+async fn ended(order: &watch::Sender<Order>) {
+    order.send_replace(Order::Stop);
+    order.closed().await;
 }
