@@ -57,7 +57,12 @@ struct Bystander(Child);
 
 impl Bystander {
     fn start() -> Bystander {
-        Bystander(Command::new("sleep").arg("1000").process_group(0).spawn().unwrap())
+        Bystander::with(&[])
+    }
+
+    fn with(env: &[(&str, &str)]) -> Bystander {
+        let mut command = Command::new("sleep");
+        Bystander(command.arg("1000").envs(env.iter().copied()).process_group(0).spawn().unwrap())
     }
 
     fn pid(&self) -> String {
@@ -136,6 +141,26 @@ async fn a_pid_that_was_given_to_somebody_else_is_left_alone() {
     assert_eq!(running.until("web.1 is ready").await, ["web.1 starts", "web.1 is ready"]);
     running.down().await;
     assert!(is_running(&bystander.pid()));
+}
+
+#[tokio::test]
+async fn what_was_started_just_before_the_end_and_what_checks_left_is_found_by_its_environment() {
+    let site = Site::with("sleep 1000");
+    // Other runs of this test may be under way.
+    let invocation = &format!("test-{}", std::process::id());
+    let started = Bystander::with(&[("FERMATA_INVOCATION", invocation)]);
+    let check = Bystander::with(&[("FERMATA_CHECK", invocation), ("FERMATA_INVOCATION", "other")]);
+    let other = Bystander::with(&[("FERMATA_INVOCATION", &format!("{invocation}1"))]);
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let grace = r#"{"secs": 1, "nanos": 0}"#;
+    let group =
+        format!(r#"{{"instance": "web.1", "invocation": "{invocation}", "stop_grace": {grace}, "leader": null}}"#);
+    roster(&site, &format!(r#"{{"version": 1, "boot": "{}", "groups": [{group}]}}"#, boot.trim()));
+    let mut running = site.up().await;
+    let swept = running.until("web.1 starts").await;
+    assert_eq!(swept.len(), 3, "{swept:?}");
+    assert!(!is_running(&started.pid()) && !is_running(&check.pid()) && is_running(&other.pid()));
+    running.down().await;
 }
 
 #[tokio::test]

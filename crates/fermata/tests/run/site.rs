@@ -39,7 +39,7 @@ pub(crate) struct Site {
 
 /// Services that run.
 pub(crate) struct Running {
-    supervisor: Supervisor,
+    pub(crate) supervisor: Supervisor,
     events: mpsc::UnboundedReceiver<Event>,
     lines: mpsc::Receiver<Line>,
     _lock: StateLock,
@@ -124,9 +124,15 @@ pub(crate) async fn up(state: &Path, plan: Plan) -> Result<Running, Vec<String>>
 }
 
 impl Running {
+    /// The next event, but for those that a slow machine adds.
     pub(crate) async fn event(&mut self) -> Event {
-        let event = timeout(NEVER, self.events.recv()).await;
-        event.expect("an event in time").expect("the supervisor to tell events")
+        loop {
+            let event = timeout(NEVER, self.events.recv()).await;
+            match event.expect("an event in time").expect("the supervisor to tell events") {
+                Event::Waiting { .. } => {}
+                event => return event,
+            }
+        }
     }
 
     /// The next event, for tests whose clock is paused: it runs ahead while they wait for a process.
@@ -138,15 +144,11 @@ impl Running {
     pub(crate) async fn until(&mut self, text: &str) -> Vec<String> {
         let mut seen = Vec::new();
         let deadline = Instant::now() + NEVER;
-        loop {
-            match timeout_at(deadline, self.events.recv()).await {
-                Ok(Some(event)) => seen.push(event.to_string()),
-                _ => panic!("no \"{text}\" among {seen:#?}"),
-            }
-            if seen.last().is_some_and(|last| last.starts_with(text)) {
-                return seen;
-            }
+        while !seen.last().is_some_and(|last: &String| last.starts_with(text)) {
+            let event = timeout_at(deadline, self.event()).await;
+            seen.push(event.unwrap_or_else(|_| panic!("no \"{text}\" among {seen:#?}")).to_string());
         }
+        seen
     }
 
     pub(crate) async fn line(&mut self) -> Line {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use fermata::run::Event;
+use fermata::run::{Event, InstanceName};
 use fermata_spec::{CheckKind, Health, Port};
 use tokio::net::TcpStream;
 
@@ -182,6 +182,68 @@ async fn an_instance_that_ends_is_started_again_after_longer_and_longer_waits() 
     }
     running.down_at_any_time().await;
     assert_eq!(site.text("runs"), "run\n".repeat(8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_takes_its_time_is_told_with_what_is_waited_for() {
+    let mut site = Site::with("sleep 1000");
+    let silent = free_port();
+    site.spec.services[0].ports = vec![port(silent)];
+    let mut running = site.up().await;
+    assert_eq!(running.event_at_any_time().await.to_string(), "web.1 starts");
+    let wanted = format!("web.1 is still not ready: nothing listens at 127.0.0.1:{silent}");
+    assert_eq!(running.event_at_any_time().await.to_string(), wanted);
+    running.down_at_any_time().await;
+}
+
+#[tokio::test]
+async fn folders_may_be_relative_to_where_fermata_was_called() {
+    let mut site = Site::with("./program");
+    fs::create_dir(site.path("web")).unwrap();
+    site.program("web/program", "#!/bin/sh\npwd\nexec sleep 1000\n");
+    site.spec.services[0].work_dir = Some("web".to_owned());
+    let here = std::env::current_dir().unwrap();
+    let up: std::path::PathBuf = here.components().skip(1).map(|_| "..").collect();
+    site.caller.folder = up.join(site.folder.path().strip_prefix("/").unwrap());
+    let mut running = site.up().await;
+    assert_eq!(running.line().await.text, site.path("web").canonicalize().unwrap().display().to_string());
+    running.down().await;
+}
+
+#[tokio::test]
+async fn instances_and_services_can_be_added_and_removed_while_others_run() {
+    let mut site = Site::with("sh -c 'echo $PORT; exec ./listen'");
+    site.program("listen", LISTEN);
+    let fixed = free_port();
+    site.spec.services[0].ports = vec![port(fixed)];
+    let mut running = site.up().await;
+    ready(&mut running).await;
+
+    site.spec.services[0].replicas = 3;
+    let mut worker = service("worker", "sleep 1000");
+    worker.requires = vec!["web".into()];
+    site.spec.services.push(worker);
+    let plan = site.plan().unwrap();
+    let names: Vec<InstanceName> = plan.services[0].instances.iter().map(|instance| instance.name.clone()).collect();
+    running.supervisor.add(plan.services).unwrap();
+    let mut added = [ready(&mut running).await.0, ready(&mut running).await.0, ready(&mut running).await.0];
+    added.sort();
+    assert_eq!(added, ["web.2", "web.3", "worker.1"]);
+
+    running.supervisor.remove(&names[..2]).await;
+    let mut stopped = Vec::new();
+    for _ in 0..4 {
+        stopped.push(running.event().await.to_string());
+    }
+    stopped.sort();
+    assert_eq!(stopped, ["web.1 has stopped", "web.1 stops", "web.2 has stopped", "web.2 stops"]);
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, fixed)).await.is_err());
+
+    let mut broken = site.plan().unwrap().services;
+    broken[0].program.words[0].text = "no-such-program".to_owned();
+    assert_eq!(running.supervisor.add(broken).unwrap_err().len(), 1);
+    let end = running.down().await;
+    assert_eq!(end, ["worker.1 stops", "worker.1 has stopped", "web.3 stops", "web.3 has stopped"]);
 }
 
 #[tokio::test]
