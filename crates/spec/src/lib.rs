@@ -11,6 +11,8 @@ mod format;
 mod grammar;
 pub mod model;
 mod reader;
+#[cfg(test)]
+mod reference;
 mod schema;
 mod tree;
 
@@ -18,6 +20,7 @@ pub use diagnostic::render::{Position, Source as SourceText};
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use model::*;
 pub use schema::schema;
+pub use tree::MAX_BYTES;
 
 /// What reading a file came to.
 #[derive(Debug, Clone, PartialEq)]

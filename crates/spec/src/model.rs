@@ -152,6 +152,7 @@ pub enum HostPattern {
 
 /// `health`.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[expect(clippy::large_enum_variant, reason = "one for each service, and most services have checks")]
 pub enum Health {
     /// Left out, or `none`: an instance is ready as soon as its port accepts connections.
     #[default]
@@ -287,7 +288,7 @@ pub struct Volume {
 pub enum VolumeSource {
     /// A path of the host.
     HostPath(String),
-    /// Anything Kubernetes knows, under its snake_case name, as it is.
+    /// Anything Kubernetes knows, under its `snake_case` name, as it is.
     Kubernetes(String, serde_json::Value),
 }
 
@@ -512,7 +513,7 @@ pub enum LbEngine {
     /// Fermata itself.
     #[default]
     Builtin,
-    /// A real HAProxy, managed.
+    /// A real `HAProxy`, managed.
     Haproxy,
 }
 

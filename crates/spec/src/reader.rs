@@ -374,13 +374,11 @@ impl<'a> Fields<'a> {
         };
         self.asked.set(self.asked.get() | 1 << at);
         let key = &self.section.keys[at];
-        match self.found[at] {
-            Some(entry) => Some(Field::of_entry(entry, self.path_of(name), &key.shape, self.reading)),
-            None => {
-                self.miss(key);
-                None
-            }
-        }
+        let Some(entry) = self.found[at] else {
+            self.miss(key);
+            return None;
+        };
+        Some(Field::of_entry(entry, self.path_of(name), &key.shape, self.reading))
     }
 
     /// The value of an old key whose reader says what to write.

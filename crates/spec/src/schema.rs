@@ -4,6 +4,7 @@
 //! twice, a name in `requires` that no service has) are `fermata check`'s alone.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
@@ -150,7 +151,7 @@ fn name(section: &Section) -> String {
 fn describe(key: &Key) -> String {
     let mut text = key.about.to_owned();
     if !key.default.is_empty() {
-        text.push_str(&format!(" Default: {}.", key.default));
+        let _ = write!(text, " Default: {}.", key.default);
     }
     match (key.actor, key.origin) {
         (Actor::Original, _) => text.push_str(" For the original platform; without effect in Fermata."),

@@ -15,8 +15,8 @@ fn spec(text: &str) -> Spec {
 
 /// A file with one service that has these keys.
 fn service(keys: &str) -> Service {
-    let body: String = keys.lines().map(|line| format!("    {line}\n")).collect();
-    spec(&format!("services:\n  web:\n{body}")).services.remove(0)
+    let lines: Vec<String> = keys.lines().map(|line| format!("    {line}\n")).collect();
+    spec(&format!("services:\n  web:\n{}", lines.concat())).services.remove(0)
 }
 
 fn port(container: u16) -> Port {

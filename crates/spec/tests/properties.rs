@@ -22,8 +22,8 @@ fn answer(text: &str) {
                 text.len()
             );
         }
-        assert!(source.render(said, false).contains(&said.code));
-        assert!(source.render(said, true).contains(&said.code));
+        assert!(source.render(said, false).contains(said.code));
+        assert!(source.render(said, true).contains(said.code));
     }
     let checked = [Checked { source: &source, diagnostics: &outcome.diagnostics }];
     assert_eq!(github(&checked).lines().count(), outcome.diagnostics.len());

@@ -171,7 +171,7 @@ const SERVER: Section = Section {
     others: Others::Refused,
 };
 
-/// HAProxy's range (its configuration manual, `weight`), without 0, which would mean "no traffic".
+/// `HAProxy`'s range (its configuration manual, `weight`), without 0, which would mean "no traffic".
 const WEIGHT: Shape = Shape::Integer { min: 1, max: 256 };
 
 const SERVER_NAME: Shape = Shape::Text(&Text {

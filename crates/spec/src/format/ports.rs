@@ -281,8 +281,8 @@ mod legacy {
         for (at, field) in local.items().iter().enumerate() {
             let Some(container) = super::port(field) else { continue };
             let (public_field, public) = publics.get(at).map_or((None, ""), |(field, text)| (Some(field), *text));
-            let mut parts = public.split(':').map(|part| number(part.trim()));
-            let (http, https) = (parts.next().flatten(), parts.next().flatten());
+            let mut numbers = public.split(':').map(|part| number(part.trim()));
+            let (http, https) = (numbers.next().flatten(), numbers.next().flatten());
             written.push(quote(format!("{container}:{public}").trim_end_matches(':')));
             if let Some(field) = public_field {
                 keep_place(fields, ports.len(), &["http", "https"], field);

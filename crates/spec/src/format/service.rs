@@ -428,7 +428,7 @@ fn security_context(fields: &Fields<'_>) -> SecurityContext {
             run_as_group: id("run_as_group"),
             run_as_non_root: flag("run_as_non_root"),
             run_as_user: id("run_as_user"),
-            supplemental_groups: groups.iter().filter_map(|field| field.integer()).collect(),
+            supplemental_groups: groups.iter().filter_map(Field::integer).collect(),
         };
     }
     if let Some(field) = fields.old("privileged") {

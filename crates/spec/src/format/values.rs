@@ -157,9 +157,9 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         let unit = match &rest[..letters] {
             "ms" => Duration::from_millis(1),
             "s" => Duration::from_secs(1),
-            "m" => Duration::from_secs(60),
-            "h" => Duration::from_secs(60 * 60),
-            "d" => Duration::from_secs(24 * 60 * 60),
+            "m" => Duration::from_mins(1),
+            "h" => Duration::from_hours(1),
+            "d" => Duration::from_hours(24),
             _ => return None,
         };
         total = total.checked_add(unit.checked_mul(u32::try_from(number).ok()?)?)?;
@@ -190,7 +190,7 @@ pub(crate) fn timeout(text: &str) -> Option<Option<Duration>> {
     if text == "off" { Some(None) } else { duration(text).map(Some) }
 }
 
-/// Bytes: `16MiB`, `16M` and `16MB` alike are 1024-based, as in nginx and HAProxy.
+/// Bytes: `16MiB`, `16M` and `16MB` alike are 1024-based, as in nginx and `HAProxy`.
 pub(crate) fn size(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
@@ -238,7 +238,7 @@ pub(crate) fn address(text: &str) -> Option<Address> {
         return Some(Address::Host { host: ip.to_string(), port: None });
     }
     let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port.parse::<u16>().ok().filter(|port| *port > 0 && true)?)),
+        Some((host, port)) => (host, Some(port.parse::<u16>().ok().filter(|port| *port > 0)?)),
         None => (text, None),
     };
     let host = match host.strip_prefix('[') {

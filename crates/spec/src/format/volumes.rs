@@ -55,7 +55,7 @@ const FROM: Shape = Shape::Choice(&[
 const FILTER: Shape =
     Shape::Text(&Text { expected: "a filter such as kind=tls", pattern: "^[^=]+=.*$", numbers: Numbers::None });
 
-/// Sources that only Kubernetes mounts (its Volume type, in snake_case), read as they are.
+/// Sources that only Kubernetes mounts (its Volume type, in `snake_case`), read as they are.
 macro_rules! kubernetes {
     ($($name:literal)*) => {
         Section {

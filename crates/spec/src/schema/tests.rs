@@ -278,7 +278,8 @@ fn visit(section: &'static Section, wrap: &dyn Fn(String) -> String, try_text: &
     }
     for old in section.old {
         for value in VALUES {
-            let others: String = required(section).map(|key| format!("{}, ", key.example)).collect();
+            let others: Vec<String> = required(section).map(|key| format!("{}, ", key.example)).collect();
+            let others = others.concat();
             try_text(wrap(format!("{{{others}{}: {value}}}", old.name)));
         }
     }
@@ -289,7 +290,8 @@ fn required(section: &'static Section) -> impl Iterator<Item = &'static Key> {
 }
 
 fn required_beside(section: &'static Section, key: &Key) -> String {
-    required(section).filter(|other| other.name != key.name).map(|key| format!("{}, ", key.example)).collect()
+    let others = required(section).filter(|other| other.name != key.name);
+    others.map(|key| format!("{}, ", key.example)).collect::<Vec<String>>().concat()
 }
 
 fn inside(shape: &'static Shape, wrap: &dyn Fn(String) -> String, try_text: &mut dyn FnMut(String)) {

@@ -13,8 +13,8 @@ use super::offsets::Offsets;
 use super::{Entry, Kind, Node, Scalar, maps, syntax};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, quote};
 
-/// Longest text that is read. The longest real file that we know has 61 lines.
-const MAX_BYTES: usize = 4 << 20;
+/// Longest text that is read, in bytes. The longest real file that we know has 61 lines.
+pub const MAX_BYTES: usize = 4 << 20;
 /// Deepest nesting. The format itself needs ten levels.
 const MAX_DEPTH: usize = 64;
 /// Most values in one document, copies made for aliases included.
@@ -34,7 +34,7 @@ pub(crate) struct Loaded {
 pub(crate) fn load(text: &str, said: &Diagnostics) -> Loaded {
     let refused = Loaded { root: None, whole: false };
     if text.len() > MAX_BYTES {
-        let message = format!("the file has {} bytes; Fermata reads at most {MAX_BYTES}", text.len());
+        let message = format!("the file is larger than {} MiB, the most that is read", MAX_BYTES >> 20);
         said.add(Diagnostic::new(&codes::YAML_LIMIT, "", 0..0, message));
         return refused;
     }

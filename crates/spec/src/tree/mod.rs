@@ -10,6 +10,7 @@ mod offsets;
 mod syntax;
 
 pub(crate) use json::json;
+pub use load::MAX_BYTES;
 pub(crate) use load::load;
 
 use std::ops::Range;

@@ -31,7 +31,7 @@ macro_rules! codes {
     })*) => {
         use super::{Code, Severity};
         $(
-            #[doc = $title]
+            #[doc = concat!("`", $name, "`.")]
             pub(crate) const $ident: Code = Code {
                 name: $name,
                 severity: Severity::$severity,

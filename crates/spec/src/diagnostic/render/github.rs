@@ -1,5 +1,7 @@
 //! For a GitHub workflow: its commands that put annotations beside the lines of a change.
 
+use std::fmt::Write;
+
 use super::Checked;
 use crate::diagnostic::{Diagnostic, Severity};
 
@@ -19,7 +21,7 @@ fn command(file: &Checked<'_>, said: &Diagnostic) -> String {
         format!("file={},line={},endLine={},title={}", property(file.source.name()), start.line, end.line, said.code);
     // Columns are only understood within one line.
     if start.line == end.line {
-        properties.push_str(&format!(",col={},endColumn={}", start.column, end.column));
+        let _ = write!(properties, ",col={},endColumn={}", start.column, end.column);
     }
     let message = match &said.help {
         Some(help) => format!("{}\n{help}", said.titled()),

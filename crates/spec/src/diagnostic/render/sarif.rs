@@ -1,5 +1,7 @@
 //! For code scanners: SARIF 2.1.0 (OASIS, Static Analysis Results Interchange Format).
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 
 use super::{Checked, Source};
@@ -79,7 +81,7 @@ fn uri(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/@+,=".contains(&byte) {
             uri.push(char::from(byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            let _ = write!(uri, "%{byte:02X}");
         }
     }
     uri
