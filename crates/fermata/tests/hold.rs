@@ -1,0 +1,278 @@
+//! Holding the note: what changes while tunnels are open, and what their clients see of it.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::net::TcpStream as PlainStream;
+
+use futures_util::{SinkExt, StreamExt};
+use support::{Fermata, Folder, free_port, until};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+const TUNNELS: usize = 100;
+
+/// A file with one service, of Fermata's own echo, behind `port`.
+fn file(port: u16, container: u16, more: &str) -> String {
+    format!(
+        "version: 2\n\
+         services:\n  \
+           web:\n    \
+             command: $(FERMATA) echo\n    \
+             websocket: {{drain: 1s}}\n    \
+             ports: [{{container: {container}, http: {port}}}]\n\
+         {more}\
+         gateway: {{bind: [\"127.0.0.1\"]}}\n"
+    )
+}
+
+fn ask(fermata: &Fermata, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut all = arguments.to_vec();
+    all.extend(["--state-dir", "state"]);
+    let ended = fermata.folder.run(&all);
+    (ended.code, ended.stdout, ended.stderr)
+}
+
+fn live(fermata: &Fermata) -> BTreeMap<String, u64> {
+    let status = fermata.status();
+    let instances = status["services"][0]["instances"].as_array().expect("instances").iter();
+    instances
+        .map(|one| (one["name"].as_str().expect("a name").to_owned(), one["live"].as_u64().expect("a number")))
+        .collect()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+async fn open(port: u16) -> Socket {
+    connect_async(format!("ws://127.0.0.1:{port}/")).await.expect("a tunnel opens").0
+}
+
+async fn open_many(port: u16, count: usize) -> Vec<Socket> {
+    let mut sockets = Vec::new();
+    for _ in 0..count {
+        sockets.push(open(port).await);
+    }
+    sockets
+}
+
+/// Sends numbers and expects each back, in order and once, until told to stop; returns how many.
+async fn count(mut socket: Socket, mut stop: tokio::sync::watch::Receiver<bool>) -> u64 {
+    let mut number = 0u64;
+    while !*stop.borrow_and_update() {
+        socket.send(Message::text(number.to_string())).await.expect("the tunnel takes a message");
+        let echoed = socket.next().await.expect("the tunnel is open").expect("a message");
+        assert_eq!(echoed, Message::text(number.to_string()));
+        number += 1;
+    }
+    number
+}
+
+/// How a tunnel ended, as its client saw it: code and reason, or 1006.
+async fn ending(mut socket: Socket) -> (u16, String) {
+    loop {
+        match socket.next().await {
+            Some(Ok(Message::Close(Some(close)))) => return (close.code.into(), close.reason.to_string()),
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return (u16::from(CloseCode::Abnormal), String::new()),
+        }
+    }
+}
+
+/// How many tunnels ended in which way.
+async fn endings(sockets: Vec<Socket>) -> BTreeMap<(u16, String), usize> {
+    let mut tasks: JoinSet<(u16, String)> = sockets.into_iter().map(ending).collect();
+    let mut seen = BTreeMap::new();
+    while let Some(one) = tasks.join_next().await {
+        *seen.entry(one.expect("no client panics")).or_default() += 1;
+    }
+    seen
+}
+
+#[test]
+fn tunnels_do_not_notice_reloads_of_what_does_not_concern_them() {
+    let (port, other, container) = (free_port(), free_port(), free_port());
+    let fermata = Fermata::up(&file(port, container, ""));
+    runtime().block_on(async {
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let sockets = open_many(port, TUNNELS).await;
+        let mut counters: JoinSet<u64> = sockets.into_iter().map(|socket| count(socket, stopped.clone())).collect();
+        for round in 0..10 {
+            let more = format!(
+                "  side:\n    command: $(FERMATA) echo\n    env_vars: {{ROUND: \"{round}\"}}\n    \
+                 ports: [{{container: {}, http: {other}}}]\n",
+                free_port()
+            );
+            let text = file(port, container, if round % 2 == 0 { &more } else { "" });
+            fermata.folder.write("service.yml", &text);
+            // The change of the file is noticed by itself, too: whoever comes second finds nothing to do.
+            let reloaded = tokio::task::spawn_blocking({
+                let mut command = fermata.folder.command(&["reload", "--state-dir", "state"]);
+                move || command.output().expect("fermata runs")
+            });
+            let reloaded = reloaded.await.expect("no panic");
+            let said = String::from_utf8_lossy(&reloaded.stdout).into_owned();
+            let busy = String::from_utf8_lossy(&reloaded.stderr).into_owned();
+            assert!(said.starts_with("reloaded: ") || busy.contains("is under way"), "{said}{busy}");
+        }
+        stop.send_replace(true);
+        let mut messages = 0;
+        while let Some(counted) = counters.join_next().await {
+            messages += counted.expect("no message was lost, doubled or late");
+        }
+        assert!(messages > 0);
+    });
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[test]
+fn a_redeploy_tells_every_client_to_come_back_and_leaves_no_old_process() {
+    let port = free_port();
+    let fermata = Fermata::up(&file(port, free_port(), ""));
+    runtime().block_on(async {
+        let sockets = open_many(port, TUNNELS).await;
+        let mut command = fermata.folder.command(&["redeploy", "web", "--state-dir", "state"]);
+        let redeploying = tokio::task::spawn_blocking(move || command.output().expect("fermata runs"));
+        let restart = (1012, "the service restarts".to_owned());
+        assert_eq!(endings(sockets).await, BTreeMap::from([(restart, TUNNELS)]));
+        let said = redeploying.await.expect("no panic");
+        assert_eq!(String::from_utf8_lossy(&said.stdout), "redeployed web\n");
+        assert_eq!(
+            String::from_utf8_lossy(&said.stderr),
+            "starting web.2\ndraining web.1\n",
+            "the new one is there before the old one goes"
+        );
+        let mut again = open(port).await;
+        again.send(Message::text("hello")).await.expect("the new instance takes a message");
+        assert_eq!(again.next().await.expect("open").expect("a message"), Message::text("hello"));
+    });
+    assert_eq!(live(&fermata).keys().collect::<Vec<_>>(), ["web.2"]);
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[test]
+fn a_redeploy_that_cannot_become_ready_leaves_the_old_instance_and_its_tunnels_alone() {
+    let (port, container) = (free_port(), free_port());
+    let folder = Folder::new("");
+    let script = folder.write(
+        "service.sh",
+        "#!/bin/sh\nif [ -e broken ]; then echo 'the disk is full'; exit 3; fi\nexec \"$FERMATA\" echo\n",
+    );
+    let text = file(port, container, "").replace("$(FERMATA) echo", &format!("sh {}", script.display()));
+    folder.write("service.yml", &text);
+    let fermata = folder.up();
+    runtime().block_on(async {
+        let mut socket = open(port).await;
+        fermata.folder.write("broken", "");
+        let mut command = fermata.folder.command(&["redeploy", "web", "--state-dir", "state"]);
+        let said =
+            tokio::task::spawn_blocking(move || command.output().expect("fermata runs")).await.expect("no panic");
+        assert_eq!(said.status.code(), Some(1));
+        assert_eq!(
+            String::from_utf8_lossy(&said.stderr),
+            "starting web.2\n\
+             error: web stays as it was: web.2 ended with exit code 3\n\
+             its last output:\n  the disk is full\n"
+        );
+        socket.send(Message::text("still here")).await.expect("the old instance takes a message");
+        assert_eq!(socket.next().await.expect("open").expect("a message"), Message::text("still here"));
+        assert_eq!(live(&fermata), BTreeMap::from([("web.1".to_owned(), 1)]));
+    });
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[test]
+fn forty_tunnels_on_one_instance_and_forty_more_after_a_scale_up_make_forty_each() {
+    let port = free_port();
+    let fermata = Fermata::up(&file(port, free_port(), ""));
+    runtime().block_on(async {
+        let mut sockets = open_many(port, 40).await;
+        let scaled = ask(&fermata, &["scale", "web=2"]);
+        assert_eq!(scaled, (Some(0), "scaled web from 1 to 2\n".into(), "starting web.2\n".into()));
+        sockets.extend(open_many(port, 40).await);
+        let both = BTreeMap::from([("web.1".to_owned(), 40), ("web.2".to_owned(), 40)]);
+        assert_eq!(live(&fermata), both);
+        // The client of a tunnel that is scaled away is told so; the others notice nothing.
+        let mut command = fermata.folder.command(&["scale", "web=-1", "--state-dir", "state"]);
+        let scaling = tokio::task::spawn_blocking(move || command.output().expect("fermata runs"));
+        let (stay, leave): (Vec<Socket>, Vec<Socket>) = {
+            let late = sockets.split_off(40);
+            (sockets, late)
+        };
+        let seen = endings(leave).await;
+        assert_eq!(seen, BTreeMap::from([((1012, "the service has fewer instances now".to_owned()), 40)]));
+        assert!(scaling.await.expect("no panic").status.success());
+        assert_eq!(live(&fermata), BTreeMap::from([("web.1".to_owned(), 40)]));
+        drop(stay);
+    });
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[test]
+fn a_file_with_an_error_changes_nothing_and_says_why() {
+    let (port, container) = (free_port(), free_port());
+    let fermata = Fermata::up(&file(port, container, ""));
+    runtime().block_on(async {
+        let mut socket = open(port).await;
+        fermata.folder.write("service.yml", &file(port, container, "").replace("container:", "contaner:"));
+        let (code, said, why) = ask(&fermata, &["reload"]);
+        assert_eq!((code, said.as_str()), (Some(1), ""));
+        assert!(why.starts_with("error: the file has errors, and nothing was changed\n"), "{why}");
+        assert!(why.contains("contaner"), "{why}");
+        socket.send(Message::text("hello")).await.expect("the tunnel takes a message");
+        assert_eq!(socket.next().await.expect("open").expect("a message"), Message::text("hello"));
+    });
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[test]
+fn a_service_that_left_the_file_is_drained_and_stopped() {
+    let (port, other) = (free_port(), free_port());
+    let side = format!(
+        "  side:\n    command: $(FERMATA) echo\n    websocket: {{drain: 1s}}\n    \
+         ports: [{{container: {}, http: {other}}}]\n",
+        free_port()
+    );
+    let container = free_port();
+    let fermata = Fermata::up(&file(port, container, &side));
+    runtime().block_on(async {
+        let (mut stays, leaves) = (open(port).await, open_many(other, 20).await);
+        fermata.folder.write("service.yml", &file(port, container, ""));
+        let removed = (1012, "the service was removed".to_owned());
+        assert_eq!(endings(leaves).await, BTreeMap::from([(removed, 20)]));
+        stays.send(Message::text("hello")).await.expect("the tunnel takes a message");
+        assert_eq!(stays.next().await.expect("open").expect("a message"), Message::text("hello"));
+    });
+    fermata.process.wait_for("that side is gone", |line| line.contains("side.1 has stopped"));
+    until("its port is closed", || PlainStream::connect(("127.0.0.1", other)).is_err());
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[test]
+fn tunnels_are_listed_and_closed_by_their_number() {
+    let port = free_port();
+    let fermata = Fermata::up(&file(port, free_port(), ""));
+    runtime().block_on(async {
+        let sockets = open_many(port, 2).await;
+        let (code, listed, _) = ask(&fermata, &["connections", "--format", "json"]);
+        let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+        assert_eq!((code, listed.as_array().map(Vec::len)), (Some(0), Some(2)));
+        let first = listed[0]["id"].to_string();
+        let closed = ask(&fermata, &["connections", "close", "--id", &first]);
+        assert_eq!(closed, (Some(0), "1 tunnels are being closed\n".into(), String::new()));
+        let mut sockets = sockets.into_iter();
+        let going = ending(sockets.next().expect("two")).await;
+        assert_eq!(going, (1001, "closed by the operator".to_owned()));
+        let nobody = ask(&fermata, &["connections", "close"]);
+        let usage = "error: name the tunnels to close by --id, --to or --client, or all of them by --all\n";
+        assert_eq!(nobody, (Some(2), String::new(), usage.into()));
+        assert_eq!(live(&fermata), BTreeMap::from([("web.1".to_owned(), 1)]));
+    });
+    assert_eq!(fermata.stop().code, Some(0));
+}
