@@ -1,0 +1,4 @@
+//! The tunnel engine against real sockets: every byte arrives, in order, and every ending is the one it should be.
+
+mod bytes;
+mod world;
