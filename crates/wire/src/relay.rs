@@ -174,6 +174,11 @@ impl Relay {
         self.flow(from).messages()
     }
 
+    /// Whether a message from `from` has begun and not ended.
+    pub fn is_within_message(&self, from: Side) -> bool {
+        self.flow(from).is_within_message()
+    }
+
     fn flow(&self, from: Side) -> &Flow {
         match from {
             Side::Client => &self.client,

@@ -73,10 +73,11 @@ impl Tunnel {
         let before = relay.messages(from);
         let Passed { forward, then, pong: _ } = relay.pass(from, self.rules, &mut scratch.plain, chunk);
         let messages = relay.messages(from) - before;
-        self.forward(from, forward, scratch);
-        if messages > 0 {
+        // A long message is no idleness.
+        if messages > 0 || (relay.is_within_message(from) && !forward.is_empty()) {
             self.moved = now;
         }
+        self.forward(from, forward, scratch);
         match then {
             Then::More => {}
             Then::Say(frame) => self.say(from.other(), Some(frame), scratch),

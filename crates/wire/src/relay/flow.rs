@@ -102,6 +102,10 @@ impl Flow {
         self.messages
     }
 
+    pub(super) fn is_within_message(&self) -> bool {
+        self.message.is_some()
+    }
+
     /// Lets bytes of the sender pass; see [`super::Relay::pass`].
     #[inline]
     pub(super) fn pass(&mut self, from: Side, rules: Rules, buffer: &mut [u8], chunk: Range<usize>) -> Passed {
