@@ -81,6 +81,12 @@ impl Fermata {
         Ended::of(self.process)
     }
 
+    /// What `fermata status` says.
+    pub fn status(&self) -> serde_json::Value {
+        let said = self.folder.run(&["status", "--state-dir", "state", "--format", "json"]);
+        serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error} in the status: {said:?}"))
+    }
+
     /// How many descriptors it has open.
     pub fn descriptors(&self) -> usize {
         self.entries("fd")

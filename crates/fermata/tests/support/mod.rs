@@ -13,5 +13,5 @@ mod tls;
 pub use fermata::{Ended, Fermata, Folder};
 pub use peer::Peer;
 pub use ports::free_port;
-pub use process::{PATIENCE, Process};
+pub use process::{PATIENCE, Process, until};
 pub use tls::{TlsFront, trusting};

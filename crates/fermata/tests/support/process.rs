@@ -12,6 +12,16 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long a test waits for something that must happen before it gives up. No test is about this number.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Waits until something that nobody announces is so, by asking again and again.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    let (_never_sends, pause) = mpsc::channel::<()>();
+    while !is_so() {
+        assert!(Instant::now() < deadline, "in vain: waited until {what}");
+        let _ = pause.recv_timeout(Duration::from_millis(20));
+    }
+}
+
 /// A running program whose output is collected. Dropping it ends it.
 pub struct Process {
     name: String,
