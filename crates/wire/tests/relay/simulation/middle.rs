@@ -215,6 +215,9 @@ impl Middle {
         assert_eq!(relay.messages(from.side), way.messages);
         assert_eq!(relay.closed(from.side), way.stands.as_ref().map(|(by, _)| *by));
         assert_eq!(way.audit.closed(), way.stands.is_some());
+        if way.audit.between_frames() {
+            assert_eq!(relay.is_within_message(from.side), !way.audit.between_messages());
+        }
         let code = way.stands.as_ref().map_or(Code::ABNORMAL, |(_, payload)| {
             payload.first_chunk().map_or(Code::NO_STATUS, |code| Code(u16::from_be_bytes(*code)))
         });
