@@ -58,6 +58,8 @@ impl Supervisor {
     /// Starts those instances of `plans` that are not there yet: of new services, or more of a known one. A service comes
     /// after those that it requires. An error means that nothing was started.
     pub fn add(&mut self, mut plans: Vec<ServicePlan>) -> Result<(), Vec<Problem>> {
+        // Those that have ended since are not kept for ever.
+        while self.lives.try_join_next().is_some() {}
         for plan in &mut plans {
             if let Some(known) = self.services.get_mut(&plan.name) {
                 known.instances.retain(|_, order| !order.is_closed());
@@ -96,19 +98,6 @@ impl Supervisor {
             self.lives.spawn(life.live());
             service.instances.insert(instance.name.number, order);
         }
-    }
-
-    /// Stops these instances, all at once, and returns when nothing is left of them.
-    pub async fn remove(&mut self, instances: &[InstanceName]) {
-        let found = instances.iter().filter_map(|name| self.services.get(&name.service)?.instances.get(&name.number));
-        join_all(found.map(ended)).await;
-        for name in instances {
-            if let Some(service) = self.services.get_mut(&name.service) {
-                service.instances.remove(&name.number);
-            }
-        }
-        self.services.retain(|_, service| !service.instances.is_empty());
-        while self.lives.try_join_next().is_some() {}
     }
 
     /// Tells an instance to stop and does not wait: [`Event::Stopped`] tells when nothing of it is left.

@@ -230,7 +230,7 @@ async fn instances_and_services_can_be_added_and_removed_while_others_run() {
     added.sort();
     assert_eq!(added, ["web.2", "web.3", "worker.1"]);
 
-    running.supervisor.remove(&names[..2]).await;
+    names[..2].iter().for_each(|name| running.supervisor.dismiss(name));
     let mut stopped = Vec::new();
     for _ in 0..4 {
         stopped.push(running.event().await.to_string());
@@ -238,6 +238,8 @@ async fn instances_and_services_can_be_added_and_removed_while_others_run() {
     stopped.sort();
     assert_eq!(stopped, ["web.1 has stopped", "web.1 stops", "web.2 has stopped", "web.2 stops"]);
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, fixed)).await.is_err());
+
+    assert_eq!(running.supervisor.instances("web"), &names[2..]);
 
     let mut broken = site.plan().unwrap().services;
     broken[0].program.words[0].text = "no-such-program".to_owned();
