@@ -1,0 +1,215 @@
+//! What can be asked of a running file, and the answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fermata_wire::{Close, Code};
+
+use super::Running;
+use super::seen::reply_of;
+use crate::admin::{
+    Asking, ConnectionRow, Count, Filter, InstanceRow, PortRow, Reply, Request, ServiceRow, Status, Target,
+    TunnelFigures,
+};
+use crate::public::PublicPort;
+use crate::run::Line;
+use crate::running::Notice;
+use crate::tunnel::{Entry, Kind, TunnelId, Which};
+
+/// Whether it goes on after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Onward {
+    Go,
+    Stop,
+}
+
+impl Running {
+    /// Answers one request.
+    pub(super) async fn answer(&mut self, request: Request, asking: Asking) -> Onward {
+        match request {
+            Request::Status => drop(asking.reply(Reply::Status(self.status())).await),
+            Request::Connections(filter) => {
+                let entries = self.workers.list(&which(filter)).await;
+                let connections = entries.into_iter().map(row_of).collect();
+                asking.reply(Reply::Connections { connections }).await;
+            }
+            Request::Close(filter) => {
+                let close = Arc::new(Close::new(Code::GOING_AWAY, "closed by the operator"));
+                let count = self.workers.drain(&which(filter), &close, Duration::ZERO).await;
+                asking.done(format!("{count} tunnels are being closed")).await;
+            }
+            Request::Drain { target, over } => self.drain(target, over, &asking).await,
+            Request::Scale { service, count } => self.scale(&service, count, asking).await,
+            Request::Redeploy { service } => self.redeploy(&service, asking).await,
+            Request::Reload => match self.reload().await {
+                Ok(changes) => {
+                    self.say(Notice::Done(changes.clone())).await;
+                    asking.done(changes).await;
+                }
+                Err(reason) => asking.refuse(reason).await,
+            },
+            Request::Logs { service, follow } => self.logs(service, follow, asking).await,
+            Request::Stop => {
+                asking.done("stopping").await;
+                return Onward::Stop;
+            }
+        }
+        Onward::Go
+    }
+
+    async fn logs(&mut self, service: Option<String>, follow: bool, asking: Asking) {
+        if let Some(name) = &service
+            && !self.spec.services.iter().any(|one| *one.name == **name)
+        {
+            return asking.refuse(format!("there is no service \"{name}\"; {}", self.services_are())).await;
+        }
+        let wanted = |line: &&Line| service.as_deref().is_none_or(|name| name == &*line.instance.service);
+        for line in self.tail.lines.iter().map(|(_, line)| line).filter(wanted) {
+            if !asking.reply(reply_of(line)).await {
+                return;
+            }
+        }
+        if follow {
+            self.tail.followers.push((service, asking));
+        } else {
+            asking.done("").await;
+        }
+    }
+
+    async fn drain(&self, target: Target, over: Option<Duration>, asking: &Asking) {
+        let owner =
+            self.spec.services.iter().find(|service| {
+                *service.name == *target.0 || self.instance_of(&target.0).as_ref() == Some(&service.name)
+            });
+        let Some(service) = owner else {
+            let reason = format!("there is no service or instance \"{}\"; {}", target.0, self.services_are());
+            return asking.refuse(reason).await;
+        };
+        let over = over.unwrap_or(service.websocket.drain);
+        if *target.0 != *service.name {
+            self.pools.remove(&service.name, &target.0);
+        }
+        let close = Arc::new(Close::new(Code::RESTART, "the service restarts"));
+        let count = self.workers.drain(&Which::to(target.0), &close, over).await;
+        asking.done(format!("{count} tunnels are being closed over {} s", over.as_secs_f32())).await;
+    }
+
+    fn instance_of(&self, name: &str) -> Option<Arc<str>> {
+        self.instances.get(name).map(|seen| seen.service.clone())
+    }
+
+    fn services_are(&self) -> String {
+        let names: Vec<&str> = self.spec.services.iter().map(|service| &*service.name).collect();
+        format!("the services are {}", names.join(", "))
+    }
+
+    async fn scale(&mut self, name: &str, count: Count, asking: Asking) {
+        let Some(service) = self.plannable(name, &asking).await else { return };
+        let from = self.living(name).len();
+        let to = match count {
+            Count::Exactly(count) => count as usize,
+            Count::More(more) => from + more as usize,
+            Count::Fewer(fewer) => from.saturating_sub(fewer as usize),
+        };
+        let constraints = self.spec.services.iter().find(|one| one.name == service).map(|one| &one.constraints);
+        let (least, most) = constraints.map(|one| (one.min_count, one.max_count)).unwrap_or_default();
+        if most.is_some_and(|most| to > most as usize) || least.is_some_and(|least| to < least as usize) {
+            let bound = |bound: Option<u32>| bound.map_or_else(|| "any".into(), |bound| bound.to_string());
+            let reason =
+                format!("{name} takes {} to {} instances (constraints of the file)", bound(least), bound(most));
+            return asking.refuse(reason).await;
+        }
+        if from == to {
+            return asking.done(format!("{name} has {to} instances already")).await;
+        }
+        self.change_count(&service, from, to, Some(asking)).await;
+    }
+
+    async fn redeploy(&mut self, name: &str, asking: Asking) {
+        let Some(service) = self.plannable(name, &asking).await else { return };
+        let Some(mut plan) = self.plans.get(&service).cloned() else { return };
+        // As many as there are now, whatever the file began with.
+        let count = self.living(name).len().max(1);
+        plan.instances = (0..count).filter_map(|_| plan.instances.first().cloned()).collect();
+        self.replace(plan, format!("redeployed {name}"), Some(asking)).await;
+    }
+
+    /// The service of this name, if its instances can be changed now; otherwise that has been said.
+    async fn plannable(&self, name: &str, asking: &Asking) -> Option<Arc<str>> {
+        let reason = match self.plans.get_key_value(name) {
+            Some((name, _)) if !self.is_rolling(name) => return Some(name.clone()),
+            Some(_) => format!("a change of {name} is under way; try again when it is done"),
+            None if self.spec.services.iter().any(|service| *service.name == *name) => {
+                format!("{name} runs elsewhere: this fermata does not start its instances")
+            }
+            None => format!("there is no service \"{name}\"; {}", self.services_are()),
+        };
+        asking.refuse(reason).await;
+        None
+    }
+
+    fn status(&self) -> Status {
+        let services = self.spec.services.iter().map(|service| {
+            let endpoints = self.pools.endpoints(&service.name);
+            let own = self.instances.iter().filter(|(_, seen)| seen.service == service.name);
+            let instances = own.map(|(name, seen)| InstanceRow {
+                name: name.clone(),
+                state: seen.state.into(),
+                address: seen.address.clone(),
+                live: endpoints.iter().filter(|one| *one.instance == **name).map(|one| one.live()).sum(),
+                uptime: seen.since.map(|since| since.elapsed().as_secs()),
+                restarts: seen.restarts,
+            });
+            ServiceRow {
+                name: service.name.to_string(),
+                tunnels: self.pools.guests(&service.name).count(),
+                instances: instances.collect(),
+            }
+        });
+        let ledger = &self.shared.ledger;
+        let ended = ledger.endings().into_iter().map(|((cause, code), count)| (format!("{cause}/{}", code.0), count));
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            uptime: self.since.elapsed().as_secs(),
+            file: self.outside.file.display().to_string(),
+            ports: self.ports.iter().map(port_row).collect(),
+            services: services.collect(),
+            tunnels: TunnelFigures { live: ledger.live(), ended: ended.collect() },
+        }
+    }
+}
+
+fn which(filter: Filter) -> Which {
+    Which {
+        ids: filter.ids.into_iter().map(TunnelId).collect(),
+        to: filter.target.map(|target| target.0.into()),
+        client: filter.client,
+    }
+}
+
+fn row_of(entry: Entry) -> ConnectionRow {
+    ConnectionRow {
+        id: entry.id.0,
+        client: entry.client,
+        service: entry.service.to_string(),
+        instance: entry.instance.to_string(),
+        carries: match entry.kind {
+            Kind::WebSocket => "websocket".into(),
+            Kind::Raw => "tcp".into(),
+        },
+        tls: entry.tls,
+        age: entry.age.as_secs_f32(),
+        idle: entry.idle.as_secs_f32(),
+        bytes: entry.bytes,
+        messages: entry.messages,
+    }
+}
+
+fn port_row(port: &PublicPort) -> PortRow {
+    PortRow {
+        scheme: port.scheme.name().into(),
+        port: port.port,
+        services: port.services.iter().map(|(name, _)| name.to_string()).collect(),
+    }
+}

@@ -1,0 +1,84 @@
+//! A reload: the file as it is now takes the place of the file as it was, without a listener closed or a tunnel cut that the
+//! change doesn't concern.
+
+use std::sync::Arc;
+
+use super::seen::external;
+use super::{Running, watch};
+use crate::app::{Prepared, StartError};
+use crate::public::routes;
+use crate::reload::Changes;
+use crate::route::Table;
+use crate::run::Plan;
+use crate::run::plan::ServicePlan;
+use crate::running::Notice;
+
+impl Running {
+    /// Reads the file again and becomes what it says; an error changes nothing.
+    pub(super) async fn reload(&mut self) -> Result<String, String> {
+        let spec = (self.outside.reread)()?;
+        let prepared = Prepared::new(spec, &self.place, &self.bound).map_err(|error| error.to_string())?;
+        let changes = Changes::between(&self.spec, &prepared.spec);
+        self.turn_into(prepared, &changes).await?;
+        Ok(format!("reloaded: {changes}"))
+    }
+
+    async fn turn_into(&mut self, next: Prepared, changes: &Changes) -> Result<(), String> {
+        let Prepared { spec, plan, ports, bound, files, certificates, warnings } = next;
+        let touched =
+            || changes.removed.iter().chain(&changes.replaced).chain(changes.scaled.iter().map(|(name, ..)| name));
+        if let Some(name) = touched().find(|name| self.is_rolling(name)) {
+            return Err(format!("a change of {name} is under way; reload again when it is done"));
+        }
+        let planned = |name: &Arc<str>| plan.services.iter().find(|service| service.name == *name).cloned();
+        let added: Vec<ServicePlan> = changes.added.iter().filter_map(planned).collect();
+        // The last thing that can fail.
+        self.supervisor.add(added.clone()).map_err(|problems| StartError::Plan(problems).to_string())?;
+        let before = std::mem::replace(&mut self.spec, spec);
+        self.ports = ports;
+        self.bound = bound;
+        self.certificates.offer(certificates);
+        self.watch = watch(&self.certificates, files, &self.outside.notices);
+        self.adopt_external(&plan, changes);
+        let table = Table::new(self.spec.gateway.clone(), routes(&self.spec, &self.pools));
+        self.shared.table.store(Arc::new(table));
+        self.workers.accept(self.bound.doors(&self.tls));
+        self.forward_datagrams();
+        self.plans.extend(added.into_iter().map(|plan| (plan.name.clone(), plan)));
+        for name in &changes.removed {
+            let drain = before.services.iter().find(|service| service.name == *name);
+            let drain = drain.map(|service| service.websocket.drain).unwrap_or_default();
+            self.remove(name, drain).await;
+        }
+        for name in &changes.replaced {
+            if let Some(plan) = planned(name) {
+                self.replace(plan, format!("replaced {name}"), None).await;
+            }
+        }
+        for (name, from, to) in &changes.scaled {
+            if let Some(plan) = planned(name) {
+                self.plans.insert(name.clone(), plan);
+                self.change_count(name, *from as usize, *to as usize, None).await;
+            }
+        }
+        for warning in warnings {
+            self.say(Notice::Warning(warning)).await;
+        }
+        Ok(())
+    }
+
+    /// What runs elsewhere may be elsewhere now.
+    fn adopt_external(&mut self, plan: &Plan, changes: &Changes) {
+        for name in changes.removed.iter().chain(&changes.replaced) {
+            if !self.plans.contains_key(name) {
+                for endpoint in self.pools.endpoints(name) {
+                    self.pools.remove(name, &endpoint.instance);
+                    self.instances.remove(&*endpoint.instance);
+                }
+            }
+        }
+        self.instances.extend(external(plan));
+        self.pools.add_running(plan);
+        self.checks = self.pools.watch_running(plan, &self.events);
+    }
+}

@@ -1,0 +1,316 @@
+//! A file that runs: its services, its gateway, and everything that can be asked of them while they do.
+//!
+//! One task owns it all and does one thing after the other, so that a reload never meets another one halfway.
+
+mod asks;
+mod change;
+mod rollouts;
+mod seen;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use fermata_spec::Spec;
+use fermata_wire::{Close, Code};
+use rustls::ServerConfig;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+
+use self::asks::Onward;
+use self::rollouts::Active;
+use self::seen::{REMEMBERED, Seen, Tail, Waiting, external, note};
+use crate::admin::{Asked, ControlSocket};
+use crate::app::{Place, Prepared, StartError};
+use crate::front::datagrams;
+use crate::listening::Bound;
+use crate::public::{Pools, PublicPort, routes};
+use crate::route::Table;
+use crate::run::plan::ServicePlan;
+use crate::run::{Event, InstanceName, Line, Roster, StateLock, Supervisor};
+use crate::tls::{self, Certificates, Watch};
+use crate::tunnel::{Ledger, Which};
+use crate::workers::{Shared, Workers};
+
+/// How long tunnels and requests may take to end when everything stops.
+const STOP: Duration = Duration::from_secs(5);
+
+/// Something to say while it runs.
+#[derive(Debug)]
+pub enum Notice {
+    /// An instance's life.
+    Instance(Event),
+    /// A line that an instance wrote.
+    Line(Line),
+    /// Something that was done because somebody asked.
+    Done(String),
+    /// Something that somebody should look at.
+    Warning(String),
+    /// Everything is bound and every service with a readiness check has passed.
+    Ready(Vec<PublicPort>),
+    /// The end has begun.
+    Stopping {
+        /// Tunnels that are being closed.
+        tunnels: u64,
+    },
+}
+
+/// Reads and checks the file again; an error is what is wrong with it, for people.
+pub type Reread = Box<dyn Fn() -> Result<Spec, String>>;
+
+/// What comes from outside.
+pub struct Outside {
+    /// Where there is something to say.
+    pub notices: mpsc::Sender<Notice>,
+    /// The file, for status.
+    pub file: PathBuf,
+    /// How it is read again.
+    pub reread: Reread,
+    /// A value for each time that it should be read again: SIGHUP, a change of the file.
+    pub reload: mpsc::Receiver<()>,
+}
+
+/// A file that runs.
+pub struct Running {
+    spec: Spec,
+    place: Place,
+    ports: Vec<PublicPort>,
+    bound: Bound,
+    tls: Arc<ServerConfig>,
+    certificates: Certificates,
+    watch: Watch,
+    shared: Shared,
+    workers: Rc<Workers>,
+    datagrams: BTreeMap<SocketAddr, AbortHandle>,
+    pools: Arc<Pools>,
+    checks: JoinSet<()>,
+    supervisor: Supervisor,
+    /// What more instances of each service would be made of.
+    plans: BTreeMap<Arc<str>, ServicePlan>,
+    rollouts: Vec<Active>,
+    /// Tells which instance has no tunnel left and may be stopped.
+    drained: mpsc::UnboundedSender<InstanceName>,
+    events: mpsc::UnboundedSender<Event>,
+    instances: BTreeMap<String, Seen>,
+    waiting: Waiting,
+    tail: Tail,
+    outside: Outside,
+    since: Instant,
+    // Last, so that the folder is given back when nothing uses it any more.
+    _lock: StateLock,
+}
+
+/// Runs a prepared file until `stop` is done or somebody asks it to, then ends every tunnel, request and instance well.
+/// Takes a current-thread runtime and a `LocalSet`.
+pub async fn run(
+    prepared: Prepared,
+    place: Place,
+    lock: StateLock,
+    outside: Outside,
+    stop: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let control = ControlSocket::bind(&place.state).map_err(system)?;
+    let (asked, mut asks) = mpsc::channel(16);
+    let mut serving = JoinSet::new();
+    serving.spawn_local(control.serve(asked));
+    let (events, mut happened) = mpsc::unbounded_channel();
+    let (lines, mut written) = mpsc::channel(256);
+    let (drained, mut are_drained) = mpsc::unbounded_channel();
+    let mut running = Running::begin(prepared, place, lock, outside, (events, lines, drained)).await?;
+    let mut clock = tokio::time::interval(Duration::from_secs(1));
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            Some(event) = happened.recv() => {
+                // What an instance wrote before it ended is heard first.
+                for _ in 0..REMEMBERED {
+                    let Ok(line) = written.try_recv() else { break };
+                    running.hear(line).await;
+                }
+                running.follow(event).await;
+            }
+            Some(line) = written.recv() => running.hear(line).await,
+            Some(instance) = are_drained.recv() => running.supervisor.dismiss(&instance),
+            _ = clock.tick() => running.check_rollouts().await,
+            Some(()) = running.outside.reload.recv() => {
+                let outcome = running.reload().await;
+                let notice = outcome.map_or_else(Notice::Warning, Notice::Done);
+                running.say(notice).await;
+            }
+            Some(Asked { request, asking }) = asks.recv() => {
+                if running.answer(request, asking).await == Onward::Stop {
+                    break;
+                }
+            }
+        }
+    }
+    running.end(&mut happened, &mut written).await
+}
+
+fn system(error: std::io::Error) -> StartError {
+    StartError::System(error.to_string())
+}
+
+impl Running {
+    async fn begin(
+        prepared: Prepared,
+        place: Place,
+        lock: StateLock,
+        outside: Outside,
+        (events, lines, drained): (
+            mpsc::UnboundedSender<Event>,
+            mpsc::Sender<Line>,
+            mpsc::UnboundedSender<InstanceName>,
+        ),
+    ) -> Result<Running, StartError> {
+        let Prepared { spec, plan, ports, bound, files, certificates: loaded, warnings } = prepared;
+        let certificates = Certificates::default();
+        certificates.offer(loaded);
+        let tls = tls::server_config(&certificates).map_err(|error| StartError::System(error.to_string()))?;
+        let pools = Arc::new(Pools::default());
+        let table = Table::new(spec.gateway.clone(), routes(&spec, &pools));
+        let shared = Shared { table: Arc::new(ArcSwap::from_pointee(table)), ledger: Arc::new(Ledger::default()) };
+        let workers = Rc::new(Workers::start(&shared).map_err(system)?);
+        workers.accept(bound.doors(&tls));
+        let mut waiting = Waiting::default();
+        waiting.expect(pools.add_running(&plan));
+        waiting.expect(plan.services.iter().map(|service| (service.name.clone(), service.instances.len())));
+        let instances = external(&plan);
+        let checks = pools.watch_running(&plan, &events);
+        let watch = watch(&certificates, files, &outside.notices);
+        let plans = plan.services.iter().map(|service| (service.name.clone(), service.clone())).collect();
+        let supervisor =
+            Supervisor::start(plan, Roster::open(&lock), events.clone(), lines).await.map_err(StartError::Plan)?;
+        let mut running = Running {
+            spec,
+            place,
+            ports,
+            bound,
+            tls,
+            certificates,
+            watch,
+            shared,
+            workers,
+            datagrams: BTreeMap::new(),
+            pools,
+            checks,
+            supervisor,
+            plans,
+            rollouts: Vec::new(),
+            drained,
+            events,
+            instances,
+            waiting,
+            tail: Tail::default(),
+            outside,
+            since: Instant::now(),
+            _lock: lock,
+        };
+        running.forward_datagrams();
+        for warning in warnings {
+            running.say(Notice::Warning(warning)).await;
+        }
+        running.tell_when_ready().await;
+        Ok(running)
+    }
+
+    async fn say(&self, notice: Notice) {
+        // Without a listener there is nobody to tell; everything goes on.
+        let _ = self.outside.notices.send(notice).await;
+    }
+
+    /// An instance has done something.
+    async fn follow(&mut self, event: Event) {
+        self.pools.follow(&event);
+        note(&mut self.instances, &event);
+        self.waiting.follow(&event);
+        self.say(Notice::Instance(event.clone())).await;
+        self.tell_when_ready().await;
+        self.follow_rollouts(&event).await;
+    }
+
+    /// An instance has written a line.
+    async fn hear(&mut self, line: Line) {
+        self.tail.hear(&line).await;
+        self.say(Notice::Line(line)).await;
+    }
+
+    async fn tell_when_ready(&mut self) {
+        if self.waiting.is_over_now() {
+            self.say(Notice::Ready(self.ports.clone())).await;
+        }
+    }
+
+    /// Forwards from the UDP sockets of now, and no others.
+    fn forward_datagrams(&mut self) {
+        let wanted = self.bound.udp();
+        self.datagrams.retain(|address, task| {
+            let stays = wanted.contains_key(address);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for (address, socket) in wanted {
+            if self.datagrams.contains_key(address) {
+                continue;
+            }
+            match socket.try_clone().and_then(tokio::net::UdpSocket::from_std) {
+                Ok(socket) => {
+                    let forwarding = datagrams::forward(socket, self.shared.table.clone());
+                    self.datagrams.insert(*address, tokio::task::spawn_local(forwarding).abort_handle());
+                }
+                Err(error) => tracing::error!(%error, %address, "cannot receive from a public port"),
+            }
+        }
+    }
+
+    /// The end: no more connections, every tunnel is told, then the services stop.
+    async fn end(
+        self,
+        happened: &mut mpsc::UnboundedReceiver<Event>,
+        written: &mut mpsc::Receiver<Line>,
+    ) -> Result<(), StartError> {
+        let Running { workers, shared, supervisor, outside, datagrams, checks, .. } = self;
+        let say = async |notice| drop(outside.notices.send(notice).await);
+        say(Notice::Stopping { tunnels: shared.ledger.live() }).await;
+        workers.accept(Vec::new());
+        datagrams.values().for_each(AbortHandle::abort);
+        let close = Arc::new(Close::new(Code::GOING_AWAY, "the gateway is stopping"));
+        workers.drain(&Which::all(), &close, Duration::ZERO).await;
+        // What is left after that is cut.
+        let _ = tokio::time::timeout(STOP, workers.rest()).await;
+        let mut stopping = std::pin::pin!(supervisor.stop());
+        loop {
+            tokio::select! {
+                () = &mut stopping => break,
+                Some(event) = happened.recv() => say(Notice::Instance(event)).await,
+                Some(line) = written.recv() => say(Notice::Line(line)).await,
+            }
+        }
+        while let Ok(line) = written.try_recv() {
+            say(Notice::Line(line)).await;
+        }
+        while let Ok(event) = happened.try_recv() {
+            say(Notice::Instance(event)).await;
+        }
+        drop(checks);
+        match Rc::try_unwrap(workers) {
+            Ok(workers) => workers.end().map_err(system),
+            // A drain still holds them: its tunnels are gone, and the process is about to be.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn watch(certificates: &Certificates, files: Vec<(PathBuf, PathBuf)>, notices: &mpsc::Sender<Notice>) -> Watch {
+    let notices = notices.clone();
+    // A warning that finds the channel full comes again with the next change.
+    tls::watch(certificates.clone(), files, move |problem| drop(notices.try_send(Notice::Warning(problem))))
+}

@@ -1,0 +1,220 @@
+//! Rollouts under way: does what each [`Rollout`] says, and tells it what happens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fermata_wire::{Close, Code};
+use tokio::time::Instant;
+
+use super::Running;
+use crate::admin::{Asking, Reply};
+use crate::app::StartError;
+use crate::rollout::{Pace, Rollout, Step};
+use crate::run::plan::ServicePlan;
+use crate::run::{Event, InstanceName, Line};
+use crate::running::Notice;
+use crate::tunnel::Which;
+
+/// A new instance must be ready this long after its start, or its rollout is given up.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+/// Once the drain of an instance is over its peers have this long for their part; then it is stopped all the same.
+const AFTER_DRAIN: Duration = Duration::from_secs(10);
+/// Lines of output of the failed instance that a rollout's failure shows.
+const LAST_WORDS: usize = 5;
+
+/// A rollout under way.
+pub(super) struct Active {
+    pub(super) rollout: Rollout,
+    plan: ServicePlan,
+    /// What its old instances' clients are told.
+    close: Arc<Close>,
+    drain: Duration,
+    asking: Option<Asking>,
+    /// What it is, for the last word: "redeployed web".
+    what: String,
+    ready_by: Instant,
+}
+
+impl Running {
+    /// Tells every rollout what has happened.
+    pub(super) async fn follow_rollouts(&mut self, event: &Event) {
+        for at in (0..self.rollouts.len()).rev() {
+            if let Some(step) = self.rollouts[at].rollout.follow(event) {
+                self.take(at, step).await;
+            }
+        }
+    }
+
+    pub(super) fn is_rolling(&self, service: &str) -> bool {
+        self.rollouts.iter().any(|active| &*active.rollout.service == service)
+    }
+
+    /// The instances of a service that are meant to stay.
+    pub(super) fn living(&self, service: &str) -> Vec<InstanceName> {
+        self.supervisor.instances(service)
+    }
+
+    /// A service that the file has no more.
+    pub(super) async fn remove(&mut self, name: &Arc<str>, drain: Duration) {
+        let close = Arc::new(Close::new(Code::RESTART, "the service was removed"));
+        match self.plans.remove(name) {
+            Some(plan) => {
+                let rollout = Rollout::new(name.clone(), self.living(name), 0, Pace::AllAtOnce);
+                let what = format!("removed {name}");
+                self.roll(Active { rollout, plan, close, drain, asking: None, what, ready_by: Instant::now() }).await;
+            }
+            None => {
+                // Runs elsewhere: only its tunnels end.
+                self.workers.drain(&Which::to(name.clone()), &close, drain).await;
+            }
+        }
+    }
+
+    /// Other instances for a service, by its own pace.
+    pub(super) async fn replace(&mut self, plan: ServicePlan, what: String, asking: Option<Asking>) {
+        let (name, old) = (plan.name.clone(), self.living(&plan.name));
+        let Some(service) = self.spec.services.iter().find(|service| service.name == name) else { return };
+        let pace = Pace::of(&service.constraints, plan.instances.len());
+        let drain = service.websocket.drain;
+        let close = Arc::new(Close::new(Code::RESTART, "the service restarts"));
+        let rollout = Rollout::new(name.clone(), old, plan.instances.len(), pace);
+        self.plans.insert(name, plan.clone());
+        self.roll(Active { rollout, plan, close, drain, asking, what, ready_by: Instant::now() }).await;
+    }
+
+    /// More or fewer of the same.
+    pub(super) async fn change_count(&mut self, name: &Arc<str>, from: usize, to: usize, asking: Option<Asking>) {
+        let Some(plan) = self.plans.get(name).cloned() else { return };
+        let drain = self.spec.services.iter().find(|service| service.name == *name);
+        let drain = drain.map(|service| service.websocket.drain).unwrap_or_default();
+        // The youngest go first.
+        let leave = self.living(name).into_iter().rev().take(from.saturating_sub(to)).collect();
+        let rollout = Rollout::new(name.clone(), leave, to.saturating_sub(from), Pace::AllAtOnce);
+        let close = Arc::new(Close::new(Code::RESTART, "the service has fewer instances now"));
+        let what = format!("scaled {name} from {from} to {to}");
+        self.roll(Active { rollout, plan, close, drain, asking, what, ready_by: Instant::now() }).await;
+    }
+
+    pub(super) async fn roll(&mut self, active: Active) {
+        self.rollouts.push(active);
+        let at = self.rollouts.len() - 1;
+        let step = self.rollouts[at].rollout.begin();
+        self.take(at, step).await;
+    }
+
+    /// Does what a rollout says.
+    pub(super) async fn take(&mut self, at: usize, step: Step) {
+        match step {
+            Step::Start(count) => self.start_instances(at, count).await,
+            Step::Retire(instances) => {
+                self.progress(at, format!("draining {}", names(&instances))).await;
+                for instance in instances {
+                    self.retire(at, instance);
+                }
+            }
+            Step::Done => {
+                let Active { rollout, asking, what, .. } = self.rollouts.remove(at);
+                if !self.plans.contains_key(&rollout.service) {
+                    self.pools.forget(&rollout.service);
+                }
+                match asking {
+                    Some(asking) => asking.done(what.clone()).await,
+                    None => self.say(Notice::Done(what)).await,
+                }
+            }
+            Step::GiveUp { stop, reason } => self.give_up(at, stop, reason).await,
+        }
+    }
+
+    pub(super) async fn start_instances(&mut self, at: usize, count: usize) {
+        let Active { rollout, plan, .. } = &self.rollouts[at];
+        let taken: Vec<u32> = self.numbers(&rollout.service);
+        let fresh: Vec<u32> = (1..).filter(|number| !taken.contains(number)).take(count).collect();
+        let plan = plan.with_instances(&fresh, taken.is_empty());
+        let instances: Vec<InstanceName> = plan.instances.iter().map(|one| one.name.clone()).collect();
+        if instances.is_empty() {
+            let reason = "the file says replicas: 0; give it a number there".to_owned();
+            return self.give_up(at, Vec::new(), reason).await;
+        }
+        if let Err(problems) = self.supervisor.add(vec![plan]) {
+            return self.give_up(at, Vec::new(), StartError::Plan(problems).to_string()).await;
+        }
+        self.progress(at, format!("starting {}", names(&instances))).await;
+        let active = &mut self.rollouts[at];
+        active.ready_by = Instant::now() + READY_WITHIN;
+        active.rollout.started(instances);
+    }
+
+    /// Numbers that instances of a service have, those that are ending included.
+    pub(super) fn numbers(&self, service: &str) -> Vec<u32> {
+        let own = self.instances.iter().filter(|(_, seen)| &*seen.service == service);
+        let seen = own.filter_map(|(name, _)| name.rsplit_once('.')?.1.parse().ok());
+        let mut numbers: Vec<u32> = seen.chain(self.living(service).iter().map(|one| one.number)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
+    /// No new traffic, paced closes for what it has, and word when nothing uses it any more.
+    pub(super) fn retire(&self, at: usize, instance: InstanceName) {
+        let Active { rollout, close, drain, .. } = &self.rollouts[at];
+        let (close, drain) = (close.clone(), *drain);
+        let name = instance.to_string();
+        let all = self.pools.endpoints(&rollout.service);
+        let endpoints: Vec<_> = all.into_iter().filter(|one| *one.instance == *name).collect();
+        self.pools.remove(&rollout.service, &name);
+        let (workers, drained) = (self.workers.clone(), self.drained.clone());
+        tokio::task::spawn_local(async move {
+            workers.drain(&Which::to(name), &close, drain).await;
+            let latest = Instant::now() + drain + AFTER_DRAIN;
+            while endpoints.iter().any(|one| one.live() > 0) && Instant::now() < latest {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            // After the end of everything nobody waits for it.
+            let _ = drained.send(instance);
+        });
+    }
+
+    pub(super) async fn give_up(&mut self, at: usize, stop: Vec<InstanceName>, reason: String) {
+        for instance in &stop {
+            self.supervisor.dismiss(instance);
+        }
+        let Active { rollout, asking, ready_by, .. } = self.rollouts.remove(at);
+        // An instance of the same name may have written before.
+        let wrote = |(when, line): &&(Instant, Line)| *when + READY_WITHIN >= ready_by && stop.contains(&line.instance);
+        let last = self.tail.lines.iter().rev().filter(wrote).take(LAST_WORDS);
+        let last: Vec<&str> = last.map(|(_, line)| &*line.text).collect();
+        let mut text = format!("{} stays as it was: {reason}", rollout.service);
+        if !last.is_empty() {
+            text += "\nits last output:";
+            last.iter().rev().for_each(|line| text += &format!("\n  {line}"));
+        }
+        match asking {
+            Some(asking) => asking.refuse(text).await,
+            None => self.say(Notice::Warning(text)).await,
+        }
+    }
+
+    pub(super) async fn progress(&self, at: usize, text: String) {
+        if let Some(asking) = &self.rollouts[at].asking {
+            asking.reply(Reply::Progress { text }).await;
+        }
+    }
+
+    /// Gives up rollouts whose new instances take too long.
+    pub(super) async fn check_rollouts(&mut self) {
+        for at in (0..self.rollouts.len()).rev() {
+            let active = &mut self.rollouts[at];
+            if active.rollout.is_starting()
+                && Instant::now() >= active.ready_by
+                && let Some(step) = active.rollout.too_long()
+            {
+                self.take(at, step).await;
+            }
+        }
+    }
+}
+
+fn names(instances: &[InstanceName]) -> String {
+    instances.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,133 @@
+//! What is known of what runs: each instance's state, the last lines of output, and what is still waited for.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::admin::{Asking, Reply};
+use crate::public::shown;
+use crate::run::{Event, Line, Plan};
+
+/// Lines of output that are remembered for `fermata logs`.
+pub(super) const REMEMBERED: usize = 1000;
+
+/// What is known of an instance.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) service: Arc<str>,
+    pub(super) state: &'static str,
+    pub(super) address: String,
+    pub(super) since: Option<Instant>,
+    pub(super) restarts: u32,
+}
+
+/// Keeps the instances' states true to what they do.
+pub(super) fn note(instances: &mut BTreeMap<String, Seen>, event: &Event) {
+    let (instance, state) = match event {
+        Event::Starting(instance) => (instance, "starting"),
+        Event::Waiting { instance, .. } => (instance, "starting"),
+        Event::Ready { instance, .. } => (instance, "ready"),
+        Event::NotReady { instance, .. } => (instance, "not ready"),
+        Event::Exited { instance, .. } => (instance, "waiting"),
+        Event::Stopping(instance) => (instance, "stopping"),
+        Event::Stopped(instance) => return drop(instances.remove(&instance.to_string())),
+        Event::Swept { .. } | Event::Trouble(_) => return,
+    };
+    let seen = instances.entry(instance.to_string()).or_insert_with(|| Seen {
+        service: instance.service.clone(),
+        state,
+        address: String::new(),
+        since: None,
+        restarts: 0,
+    });
+    seen.state = state;
+    match event {
+        Event::Starting(_) => seen.since = Some(Instant::now()),
+        Event::Exited { .. } => {
+            seen.since = None;
+            seen.restarts += 1;
+        }
+        Event::Ready { addresses, .. } if !addresses.is_empty() => {
+            let all: Vec<String> = addresses.iter().map(|(_, address)| address.to_string()).collect();
+            seen.address = all.join(" ");
+        }
+        _ => {}
+    }
+}
+
+/// What runs already, for status.
+pub(super) fn external(plan: &Plan) -> BTreeMap<String, Seen> {
+    let all = plan.running.iter().flat_map(|service| {
+        (1..).zip(&service.addresses).map(|(number, address)| {
+            let seen = Seen {
+                service: service.name.clone(),
+                state: "external",
+                address: shown(address),
+                since: None,
+                restarts: 0,
+            };
+            (format!("{}.{number}", service.name), seen)
+        })
+    });
+    all.collect()
+}
+
+/// The last lines of output, and who wants more of them.
+#[derive(Default)]
+pub(super) struct Tail {
+    pub(super) lines: VecDeque<(Instant, Line)>,
+    pub(super) followers: Vec<(Option<String>, Asking)>,
+}
+
+impl Tail {
+    /// Remembers a line, and gives it to those who wait for it.
+    pub(super) async fn hear(&mut self, line: &Line) {
+        let mut stay = Vec::new();
+        for (service, asking) in self.followers.drain(..) {
+            let wanted = service.as_deref().is_none_or(|name| name == &*line.instance.service);
+            if !wanted || asking.reply(reply_of(line)).await {
+                stay.push((service, asking));
+            }
+        }
+        self.followers = stay;
+        if self.lines.len() == REMEMBERED {
+            self.lines.pop_front();
+        }
+        self.lines.push_back((Instant::now(), line.clone()));
+    }
+}
+
+/// A line as it goes to somebody who reads logs.
+pub(super) fn reply_of(line: &Line) -> Reply {
+    Reply::Line { instance: line.instance.to_string(), text: line.text.clone() }
+}
+
+/// Which services have yet to become ready for the first time.
+#[derive(Default)]
+pub(super) struct Waiting {
+    left: BTreeMap<Arc<str>, usize>,
+    told: bool,
+}
+
+impl Waiting {
+    pub(super) fn expect(&mut self, services: impl IntoIterator<Item = (Arc<str>, usize)>) {
+        self.left.extend(services.into_iter().filter(|(_, instances)| *instances > 0));
+    }
+
+    pub(super) fn follow(&mut self, event: &Event) {
+        if let Event::Ready { instance, .. } = event
+            && let Some(left) = self.left.get_mut(&instance.service)
+        {
+            *left -= 1;
+            if *left == 0 {
+                self.left.remove(&instance.service);
+            }
+        }
+    }
+
+    /// True once: when nothing is waited for any more.
+    pub(super) fn is_over_now(&mut self) -> bool {
+        self.left.is_empty() && !std::mem::replace(&mut self.told, true)
+    }
+}
