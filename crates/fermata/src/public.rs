@@ -41,6 +41,9 @@ impl Scheme {
     }
 }
 
+/// Services and how many instances each has.
+type Behind = Vec<(Arc<str>, u32)>;
+
 /// One public port and the services behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicPort {
@@ -49,7 +52,7 @@ pub struct PublicPort {
     /// Its number.
     pub port: u16,
     /// The services, in the order of the file, and how many instances each has.
-    pub services: Vec<(Arc<str>, u32)>,
+    pub services: Behind,
 }
 
 impl fmt::Display for PublicPort {
@@ -67,7 +70,7 @@ impl fmt::Display for PublicPort {
 
 /// The public ports of a file.
 pub fn public_ports(spec: &Spec) -> Vec<PublicPort> {
-    let mut ports: BTreeMap<(u16, Scheme), Vec<(Arc<str>, u32)>> = BTreeMap::new();
+    let mut ports: BTreeMap<(u16, Scheme), Behind> = BTreeMap::new();
     for service in &spec.services {
         for (scheme, port, _) in published(service) {
             let services = ports.entry((port, scheme)).or_default();
@@ -95,15 +98,18 @@ fn instances(service: &Service) -> u32 {
     }
 }
 
+/// Pools by service and container port.
+type ByPort = BTreeMap<(Arc<str>, u16), Arc<Pool>>;
+
 /// A pool for each container port of each service, and the guests of each service: what outlives a reload.
 #[derive(Default)]
 pub struct Pools {
-    pools: Mutex<BTreeMap<(Arc<str>, u16), Arc<Pool>>>,
+    pools: Mutex<ByPort>,
     guests: Mutex<BTreeMap<Arc<str>, Arc<Guests>>>,
 }
 
 impl Pools {
-    fn pools(&self) -> MutexGuard<'_, BTreeMap<(Arc<str>, u16), Arc<Pool>>> {
+    fn pools(&self) -> MutexGuard<'_, ByPort> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

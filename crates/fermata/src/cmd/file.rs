@@ -87,11 +87,12 @@ pub(super) fn watch(path: &Path, changed: mpsc::Sender<()>) -> Option<impl Watch
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
-        let written = match event.kind {
-            EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
-            EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => true,
-            _ => false,
-        };
+        let written = matches!(
+            event.kind,
+            EventKind::Access(AccessKind::Close(AccessMode::Write))
+                | EventKind::Create(_)
+                | EventKind::Modify(ModifyKind::Name(_))
+        );
         if written && event.paths.iter().any(|path| path.file_name() == Some(&name)) {
             // A full channel has the news already.
             let _ = changed.try_send(());

@@ -38,7 +38,7 @@ fn text(status: &Status) -> String {
                 instance.state.clone(),
                 instance.address.clone(),
                 instance.live.to_string(),
-                instance.uptime.map(span).unwrap_or_else(|| "-".into()),
+                instance.uptime.map_or_else(|| "-".into(), span),
                 instance.restarts.to_string(),
             ]
         })

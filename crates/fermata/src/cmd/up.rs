@@ -21,10 +21,10 @@ use crate::running::{self, Notice, Outside};
 /// Runs it.
 pub fn run(args: &Up) -> Result<Answer, Failure> {
     let Some(Loaded { path, spec }) = file::load(args.file.as_deref())? else { return Ok(Answer::No) };
-    let place = Place { folder: folder_of(&path), state: super::state_dir(args.state_dir.as_deref()) };
+    let place = Place { folder: folder_of(&path)?, state: super::state_dir(args.state_dir.as_deref()) };
     if args.dry_run {
         let plan = app::plan(&spec, &place).map_err(no)?;
-        anstream::print!("{plan}");
+        anstream::println!("{plan}");
         for port in public_ports(&spec) {
             anstream::println!("listen  {port}");
         }
@@ -65,8 +65,9 @@ fn reload_on_hangup(changed: mpsc::Sender<()>) -> std::io::Result<()> {
     Ok(())
 }
 
-fn folder_of(path: &Path) -> PathBuf {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+fn folder_of(path: &Path) -> Result<PathBuf, Failure> {
+    let whole = std::path::absolute(path).map_err(no)?;
+    Ok(whole.parent().unwrap_or(Path::new("/")).to_owned())
 }
 
 /// One line per tunnel's end and per refusal, on stderr; `RUST_LOG` chooses otherwise.

@@ -16,7 +16,7 @@ use crate::route::{Lease, Table, Target, Wish};
 
 /// A client that is silent this long is forgotten: as long as nginx's `proxy_timeout` for UDP would be sensible, and what
 /// conntrack grants a stream (`nf_conntrack_udp_timeout_stream`, 120 s).
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_mins(2);
 /// Clients at once on one port; more are not served, since each needs a descriptor.
 const CLIENTS: usize = 4096;
 /// The largest payload of a datagram over IPv4 (RFC 768, RFC 791).

@@ -85,7 +85,7 @@ fn open(address: SocketAddr, transport: Transport) -> io::Result<Listener> {
         Transport::Udp => (Type::DGRAM, Protocol::UDP),
     };
     let socket = Socket::new(Domain::for_address(address), kind.nonblocking(), Some(protocol))?;
-    if let IpAddr::V6(_) = address.ip() {
+    if address.is_ipv6() {
         // `::` beside `0.0.0.0`, not instead of it (ipv6(7)).
         socket.set_only_v6(true)?;
     }

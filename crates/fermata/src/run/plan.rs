@@ -71,6 +71,15 @@ pub enum Local {
     Free,
 }
 
+/// Whether there are other instances of a service: beside them none can have the container port itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Company {
+    /// There are none.
+    Alone,
+    /// There are some, or they are just ending.
+    Others,
+}
+
 /// A service that runs already.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunningPlan {
@@ -233,11 +242,14 @@ impl Value {
 }
 
 impl ServicePlan {
-    /// The same service with instances of these numbers. Beside others none can have the container port itself.
+    /// The same service with instances of these numbers, in this company.
     #[must_use]
-    pub fn with_instances(&self, numbers: &[u32], alone: bool) -> ServicePlan {
+    pub fn with_instances(&self, numbers: &[u32], company: Company) -> ServicePlan {
         let ports = |numbered: &InstancePlan| {
-            let local = |port: &PortPlan| if alone && numbers.len() == 1 { port.local } else { Local::Free };
+            let local = |port: &PortPlan| match (company, numbers) {
+                (Company::Alone, [_]) => port.local,
+                _ => Local::Free,
+            };
             numbered.ports.iter().map(|port| PortPlan { local: local(port), ..*port }).collect()
         };
         let instances = self.instances.first().into_iter().flat_map(|like| {

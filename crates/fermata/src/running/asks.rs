@@ -30,7 +30,7 @@ impl Running {
             Request::Status => drop(asking.reply(Reply::Status(self.status())).await),
             Request::Connections(filter) => {
                 let entries = self.workers.list(&which(filter)).await;
-                let connections = entries.into_iter().map(row_of).collect();
+                let connections = entries.iter().map(row_of).collect();
                 asking.reply(Reply::Connections { connections }).await;
             }
             Request::Close(filter) => {
@@ -188,7 +188,7 @@ fn which(filter: Filter) -> Which {
     }
 }
 
-fn row_of(entry: Entry) -> ConnectionRow {
+fn row_of(entry: &Entry) -> ConnectionRow {
     ConnectionRow {
         id: entry.id.0,
         client: entry.client,

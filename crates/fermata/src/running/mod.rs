@@ -121,9 +121,13 @@ pub async fn run(
     let (events, mut happened) = mpsc::unbounded_channel();
     let (lines, mut written) = mpsc::channel(256);
     let (drained, mut are_drained) = mpsc::unbounded_channel();
-    let mut running = Running::begin(prepared, place, lock, outside, (events, lines, drained)).await?;
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     let mut stop = std::pin::pin!(stop);
+    let mut running = tokio::select! {
+        begun = Running::begin(prepared, place, lock, outside, (events, lines, drained)) => begun?,
+        // What an earlier run left behind may take its grace to end.
+        () = &mut stop => return Ok(()),
+    };
     loop {
         tokio::select! {
             () = &mut stop => break,
@@ -153,7 +157,7 @@ pub async fn run(
     running.end(&mut happened, &mut written).await
 }
 
-fn system(error: std::io::Error) -> StartError {
+fn system(error: impl std::fmt::Display) -> StartError {
     StartError::System(error.to_string())
 }
 
@@ -172,7 +176,7 @@ impl Running {
         let Prepared { spec, plan, ports, bound, files, certificates: loaded, warnings } = prepared;
         let certificates = Certificates::default();
         certificates.offer(loaded);
-        let tls = tls::server_config(&certificates).map_err(|error| StartError::System(error.to_string()))?;
+        let tls = tls::server_config(&certificates).map_err(system)?;
         let pools = Arc::new(Pools::default());
         let table = Table::new(spec.gateway.clone(), routes(&spec, &pools));
         let shared = Shared { table: Arc::new(ArcSwap::from_pointee(table)), ledger: Arc::new(Ledger::default()) };

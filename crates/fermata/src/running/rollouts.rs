@@ -10,13 +10,13 @@ use super::Running;
 use crate::admin::{Asking, Reply};
 use crate::app::StartError;
 use crate::rollout::{Pace, Rollout, Step};
-use crate::run::plan::ServicePlan;
+use crate::run::plan::{Company, ServicePlan};
 use crate::run::{Event, InstanceName, Line};
 use crate::running::Notice;
 use crate::tunnel::Which;
 
 /// A new instance must be ready this long after its start, or its rollout is given up.
-const READY_WITHIN: Duration = Duration::from_secs(120);
+const READY_WITHIN: Duration = Duration::from_mins(2);
 /// Once the drain of an instance is over its peers have this long for their part; then it is stopped all the same.
 const AFTER_DRAIN: Duration = Duration::from_secs(10);
 /// Lines of output of the failed instance that a rollout's failure shows.
@@ -130,7 +130,8 @@ impl Running {
         let Active { rollout, plan, .. } = &self.rollouts[at];
         let taken: Vec<u32> = self.numbers(&rollout.service);
         let fresh: Vec<u32> = (1..).filter(|number| !taken.contains(number)).take(count).collect();
-        let plan = plan.with_instances(&fresh, taken.is_empty());
+        let company = if taken.is_empty() { Company::Alone } else { Company::Others };
+        let plan = plan.with_instances(&fresh, company);
         let instances: Vec<InstanceName> = plan.instances.iter().map(|one| one.name.clone()).collect();
         if instances.is_empty() {
             let reason = "the file says replicas: 0; give it a number there".to_owned();
@@ -187,7 +188,10 @@ impl Running {
         let mut text = format!("{} stays as it was: {reason}", rollout.service);
         if !last.is_empty() {
             text += "\nits last output:";
-            last.iter().rev().for_each(|line| text += &format!("\n  {line}"));
+            for line in last.iter().rev() {
+                text.push_str("\n  ");
+                text.push_str(line);
+            }
         }
         match asking {
             Some(asking) => asking.refuse(text).await,

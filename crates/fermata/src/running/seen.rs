@@ -25,8 +25,7 @@ pub(super) struct Seen {
 /// Keeps the instances' states true to what they do.
 pub(super) fn note(instances: &mut BTreeMap<String, Seen>, event: &Event) {
     let (instance, state) = match event {
-        Event::Starting(instance) => (instance, "starting"),
-        Event::Waiting { instance, .. } => (instance, "starting"),
+        Event::Starting(instance) | Event::Waiting { instance, .. } => (instance, "starting"),
         Event::Ready { instance, .. } => (instance, "ready"),
         Event::NotReady { instance, .. } => (instance, "not ready"),
         Event::Exited { instance, .. } => (instance, "waiting"),
