@@ -160,7 +160,7 @@ fn receive<C: Records + ?Sized>(
         let UnbufferedStatus { mut discard, state } = connection.process(&mut ciphertext[received.consumed..]);
         match state {
             Err(error) => {
-                encode_alert(connection, &mut ciphertext[received.consumed..], out);
+                encode_alert(connection, &mut ciphertext[received.consumed + discard..], out);
                 return Err(error);
             }
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
@@ -183,9 +183,10 @@ fn receive<C: Records + ?Sized>(
     }
 }
 
-/// After an error rustls has an alert to say, unless the error was the peer's alert.
+/// After an error rustls has an alert to say, unless the error was the peer's alert. It must not be asked twice: then it
+/// would read on, fail again, and fall over its second alert.
 fn encode_alert<C: Records + ?Sized>(connection: &mut C, ciphertext: &mut [u8], out: &mut Vec<u8>) {
-    while let Ok(ConnectionState::EncodeTlsData(mut data)) = connection.process(ciphertext).state {
+    if let Ok(ConnectionState::EncodeTlsData(mut data)) = connection.process(ciphertext).state {
         // An alert that cannot be written is not worth a second error.
         let _ = append(out, 64, |space| data.encode(space));
     }

@@ -135,9 +135,11 @@ impl Tunnel {
 
     /// A side of a WebSocket says no more; the other hears of that as far as the stream's end doesn't tell it.
     fn gone(&mut self, side: Side, cause: Cause, now: Tick, scratch: &mut Scratch) {
+        let over = self.end(side.other()).is_over();
         let Carries::WebSocket(relay) = &mut self.carries else { return };
         let (closed, sent_away) = (relay.closed(side).is_some(), relay.closed(side.other()) == Some(ClosedBy::Us));
         let frame = match side {
+            _ if over => None,
             Side::Service => relay.close_now(Side::Client, &SERVICE_GONE, mask()),
             // Its client was told to go, and went without an answer that could pass.
             Side::Client if sent_away => relay.close_now(Side::Service, &NO_ANSWER, mask()),

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 use rustix::time::Timespec;
-use rustls::ClientConnection;
+use rustls::{AlertDescription, ClientConnection, Error};
 
 use super::frames::{self, Frame};
 
@@ -42,6 +42,8 @@ pub struct Peer {
     /// Bytes that `got` was relieved of.
     pub taken: usize,
     pub end: Option<End>,
+    /// The alert that ended its TLS session.
+    pub alert: Option<AlertDescription>,
     /// Whether it reads at all.
     pub reads: bool,
     /// Whether it keeps what it reads, or only counts it.
@@ -61,6 +63,7 @@ impl Peer {
             got: Vec::new(),
             taken: 0,
             end: None,
+            alert: None,
             reads: true,
             keeps: true,
             pieces: None,
@@ -103,6 +106,11 @@ impl Peer {
     /// Ends its stream behind what it has said.
     pub fn finish(&mut self) {
         self.announce_end();
+        self.finishing = true;
+    }
+
+    /// Ends its stream behind what it has said, and TLS doesn't announce it.
+    pub fn finish_without_a_word(&mut self) {
         self.finishing = true;
     }
 
@@ -253,7 +261,10 @@ impl Peer {
             Some(tls) => {
                 while !bytes.is_empty() {
                     tls.read_tls(&mut bytes).expect("a slice can be read");
-                    tls.process_new_packets().expect("records that can be read");
+                    match tls.process_new_packets() {
+                        Err(Error::AlertReceived(alert)) => return self.alert = Some(alert),
+                        outcome => drop(outcome.expect("records that can be read")),
+                    }
                     match tls.reader().read_to_end(&mut self.got) {
                         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                         other => drop(other.expect("plaintext can be read")),
