@@ -3,7 +3,7 @@
 //! A value of these types has passed every check; nothing here is a string that still has to be understood.
 //! Durations are durations, ports are in 1–65535, names in `requires` exist. Only [`crate::read`] makes a [`Spec`].
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -560,7 +560,7 @@ pub enum Protocol {
 
 /// Where each value of the file stands: a path such as `services.web.ports[0].http` to byte offsets of the value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Places(pub(crate) BTreeMap<String, Range<usize>>);
+pub struct Places(pub(crate) HashMap<String, Range<usize>>);
 
 impl Places {
     /// The bytes at which the value of `path` stands, if the file has it.

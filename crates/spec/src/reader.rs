@@ -4,10 +4,12 @@
 //! dealt with here, once. In debug builds a section that forgets to ask for one of its declared keys panics: no key that
 //! the grammar has is ever silently ignored.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::ops::Range;
 
+use crate::advice;
 use crate::diagnostic::codes::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, quote};
 use crate::grammar::{Actor, Key, Now, Numbers, Others, Required, Section, Shape, Text};
@@ -18,9 +20,9 @@ use crate::tree::{Entry, Kind, Node, Scalar};
 pub(crate) struct Reading {
     pub(crate) said: Diagnostics,
     /// Where each value stands, by its path.
-    pub(crate) places: RefCell<BTreeMap<String, Range<usize>>>,
+    pub(crate) places: RefCell<HashMap<String, Range<usize>>>,
     /// Where the keys of those values stand.
-    pub(crate) key_places: RefCell<BTreeMap<String, Range<usize>>>,
+    pub(crate) key_places: RefCell<HashMap<String, Range<usize>>>,
     /// Services that references name, each with the path and place of the reference.
     pub(crate) references: RefCell<Vec<(String, String, Range<usize>)>>,
     /// Keys that only others act on, in the order in which they are first met.
@@ -34,8 +36,8 @@ pub(crate) struct Fields<'a> {
     section: &'static Section,
     path: String,
     place: Range<usize>,
-    /// One for each key of the section.
-    found: Vec<Option<&'a Entry>>,
+    /// What the map has, each with its key's number in the section.
+    found: Vec<(usize, &'a Entry)>,
     old: Vec<(&'static str, &'static Shape, &'a Entry)>,
     reading: &'a Reading,
     asked: Cell<u64>,
@@ -159,7 +161,8 @@ impl<'a> Field<'a> {
         if found.is_none() {
             let message = format!("{} is not {}", quote(text), self.shape.expected());
             let mut diagnostic = self.diagnostic(&codes::VALUE_CHOICE, message);
-            if let Some(near) = nearest(text, words.iter().map(|word| word.word)) {
+            let full = self.reading.said.is_full();
+            if let Some(near) = nearest(text, words.iter().map(|word| word.word)).filter(|_| !full) {
                 diagnostic = diagnostic.help(format!("did you mean {}?", quote(near)));
             }
             self.reading.said.add(diagnostic);
@@ -191,7 +194,7 @@ impl<'a> Field<'a> {
         };
         let items: Vec<Field<'a>> = items.iter().enumerate().map(item).collect();
         for item in &items {
-            item.reading.keep_place(&item.path, &item.place);
+            item.reading.keep_place(item.path.clone(), &item.place);
         }
         items
     }
@@ -206,9 +209,9 @@ impl<'a> Field<'a> {
             return Vec::new();
         };
         let field = |entry: &'a Entry| {
-            let path = format!("{}.{}", self.path, segment(&entry.key.text));
-            self.reading.keep_place(&path, &entry.place());
-            self.reading.keep_key_place(&path, &entry.key_span);
+            let path = join(&self.path, &segment(&entry.key.text));
+            self.reading.keep_place(path.clone(), &entry.place());
+            self.reading.keep_key_place(path.clone(), &entry.key_span);
             (entry, Field::of_entry(entry, path, shape, self.reading))
         };
         entries.iter().map(field).collect()
@@ -283,7 +286,7 @@ impl<'a> Fields<'a> {
             section,
             path: field.path.clone(),
             place: field.key_place.clone(),
-            found: vec![None; section.keys.len()],
+            found: Vec::with_capacity(entries.len()),
             old: Vec::new(),
             reading: field.reading,
             asked: Cell::new(0),
@@ -291,6 +294,7 @@ impl<'a> Fields<'a> {
         for entry in entries {
             fields.put(entry);
         }
+        fields.say_missing();
         fields
     }
 
@@ -323,7 +327,7 @@ impl<'a> Fields<'a> {
 
     fn put_key(&mut self, at: usize, entry: &'a Entry) {
         let key = &self.section.keys[at];
-        if let Some(other) = self.found[at] {
+        if let Some((_, other)) = self.found.iter().find(|(other, _)| *other == at) {
             let message = format!("\"{}\" and \"{}\" are the same key", other.key.text, entry.key.text);
             let path = self.path_of(key.name);
             let diagnostic = Diagnostic::new(&codes::KEY_TWICE, path, entry.key_span.clone(), message)
@@ -332,10 +336,10 @@ impl<'a> Fields<'a> {
             self.reading.said.add(diagnostic);
             return;
         }
-        self.reading.keep_place(&self.path_of(key.name), &entry.place());
         if matches!(key.shape, Shape::Section(_) | Shape::Either(_)) {
-            self.reading.keep_key_place(&self.path_of(key.name), &entry.key_span);
+            self.reading.keep_key_place(self.path_of(key.name), &entry.key_span);
         }
+        self.reading.keep_place(self.path_of(key.name), &entry.place());
         if entry.value.is_null() && key.required == Required::No && !matches!(key.shape, Shape::Free) {
             if !self.reading.partial {
                 let message = format!("\"{}\" has no value and is left out", entry.key.text);
@@ -346,7 +350,7 @@ impl<'a> Fields<'a> {
         if key.actor != Actor::Fermata {
             self.reading.keep_elsewhere(key, &entry.key_span);
         }
-        self.found[at] = Some(entry);
+        self.found.push((at, entry));
     }
 
     fn say_unknown(&self, entry: &Entry) {
@@ -356,10 +360,11 @@ impl<'a> Fields<'a> {
             Others::Ignored => &codes::KEY_IGNORED,
             Others::Refused | Others::RefusedButExtensions => &codes::KEY_UNKNOWN,
         };
-        let help = crate::advice::unknown_key(name, self.section);
-        let diagnostic =
-            Diagnostic::new(code, self.path.clone(), entry.key_span.clone(), format!("unknown key {}", quote(name)))
-                .help(help);
+        let mut diagnostic =
+            Diagnostic::new(code, self.path.clone(), entry.key_span.clone(), format!("unknown key {}", quote(name)));
+        if !self.reading.said.is_full() {
+            diagnostic = diagnostic.help(advice::unknown_key(name, self.section));
+        }
         self.reading.said.add(diagnostic);
     }
 
@@ -367,18 +372,41 @@ impl<'a> Fields<'a> {
         self.reading.said.add(Diagnostic::new(code, self.path.clone(), entry.key_span.clone(), message));
     }
 
+    /// Says which keys are missing that must be there. In a file that is read in part they may be in the other part.
+    fn say_missing(&self) {
+        if self.reading.partial {
+            return;
+        }
+        let has = |name: &str| self.found.iter().any(|(at, _)| self.section.keys[*at].name == name);
+        for key in self.section.keys {
+            let needed = match key.required {
+                Required::No => false,
+                Required::Yes => true,
+                Required::Unless(other) => !has(other),
+            };
+            if needed && !has(key.name) {
+                let message = format!("{} is missing", key.name);
+                let diagnostic = Diagnostic::new(&codes::KEY_MISSING, self.path.clone(), self.place.clone(), message)
+                    .help(format!("write {}", key.example));
+                self.reading.said.add(diagnostic);
+            }
+        }
+    }
+
     /// The value of a key, where the map has it.
     pub(crate) fn get(&self, name: &str) -> Option<Field<'a>> {
-        let Some(at) = self.section.keys.iter().position(|key| key.name == name) else {
-            unreachable!("{name} is not declared for {}", self.section.name)
-        };
-        self.asked.set(self.asked.get() | 1 << at);
-        let key = &self.section.keys[at];
-        let Some(entry) = self.found[at] else {
-            self.miss(key);
-            return None;
-        };
-        Some(Field::of_entry(entry, self.path_of(name), &key.shape, self.reading))
+        self.note_asked(name);
+        let (at, entry) = self.found.iter().find(|(at, _)| self.section.keys[*at].name == name)?;
+        Some(Field::of_entry(entry, self.path_of(name), &self.section.keys[*at].shape, self.reading))
+    }
+
+    /// In debug builds: a key that is read has to be declared, and a declared one has to be read.
+    fn note_asked(&self, name: &str) {
+        if cfg!(debug_assertions) {
+            let at = self.section.keys.iter().position(|key| key.name == name);
+            let at = at.unwrap_or_else(|| panic!("{name} is not declared for {}", self.section.name));
+            self.asked.set(self.asked.get() | 1 << at);
+        }
     }
 
     /// The value of an old key whose reader says what to write.
@@ -387,24 +415,8 @@ impl<'a> Fields<'a> {
         Some(Field::of_entry(entry, self.path_of(name), shape, self.reading))
     }
 
-    fn miss(&self, key: &Key) {
-        let needed = match key.required {
-            Required::No => false,
-            Required::Yes => true,
-            Required::Unless(other) => {
-                self.section.keys.iter().zip(&self.found).all(|(key, found)| key.name != other || found.is_none())
-            }
-        };
-        if needed && !self.reading.partial {
-            let message = format!("{} is missing", key.name);
-            let diagnostic = Diagnostic::new(&codes::KEY_MISSING, self.path.clone(), self.place.clone(), message)
-                .help(format!("write {}", key.example.trim_end()));
-            self.reading.said.add(diagnostic);
-        }
-    }
-
     pub(crate) fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+        join(&self.path, name)
     }
 }
 
@@ -441,12 +453,12 @@ impl Reading {
         self.key_places.borrow().get(path).cloned().unwrap_or_else(|| self.place(path))
     }
 
-    pub(crate) fn keep_place(&self, path: &str, place: &Range<usize>) {
-        self.places.borrow_mut().entry(path.to_owned()).or_insert_with(|| place.clone());
+    pub(crate) fn keep_place(&self, path: String, place: &Range<usize>) {
+        self.places.borrow_mut().entry(path).or_insert_with(|| place.clone());
     }
 
-    fn keep_key_place(&self, path: &str, place: &Range<usize>) {
-        self.key_places.borrow_mut().entry(path.to_owned()).or_insert_with(|| place.clone());
+    fn keep_key_place(&self, path: String, place: &Range<usize>) {
+        self.key_places.borrow_mut().entry(path).or_insert_with(|| place.clone());
     }
 
     fn keep_elsewhere(&self, key: &'static Key, place: &Range<usize>) {
@@ -457,7 +469,7 @@ impl Reading {
     }
 }
 
-fn nearest_place(places: &BTreeMap<String, Range<usize>>, path: &str) -> Range<usize> {
+fn nearest_place(places: &HashMap<String, Range<usize>>, path: &str) -> Range<usize> {
     let mut path = path;
     loop {
         if let Some(place) = places.get(path) {
@@ -470,10 +482,22 @@ fn nearest_place(places: &BTreeMap<String, Range<usize>>, path: &str) -> Range<u
     }
 }
 
+/// A path with another step behind it.
+pub(crate) fn join(path: &str, step: &str) -> String {
+    if path.is_empty() {
+        return step.to_owned();
+    }
+    let mut joined = String::with_capacity(path.len() + 1 + step.len());
+    joined.push_str(path);
+    joined.push('.');
+    joined.push_str(step);
+    joined
+}
+
 /// One step of a path: a name as it is where it is a plain word, else in quotes.
-pub(crate) fn segment(name: &str) -> String {
+pub(crate) fn segment(name: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if !name.is_empty() && name.len() <= 64 && name.bytes().all(plain) { name.to_owned() } else { quote(name) }
+    if !name.is_empty() && name.len() <= 64 && name.bytes().all(plain) { name.into() } else { quote(name).into() }
 }
 
 /// The word that was probably meant.
@@ -482,9 +506,12 @@ pub(crate) fn nearest<'w>(written: &str, words: impl Iterator<Item = &'w str>) -
         return None;
     }
     let written = written.to_ascii_lowercase().replace('-', "_");
-    let distance = |word: &str| strsim::damerau_levenshtein(&written, word);
-    let near = words.map(|word| (distance(word), word)).min_by_key(|(distance, _)| *distance)?;
-    (near.0 <= written.len().max(near.1.len()) / 3).then_some(near.1)
+    let most = |word: &str| written.len().max(word.len()) / 3;
+    let words = words.filter(|word| written.len().abs_diff(word.len()) <= most(word));
+    let distances = words.map(|word| (strsim::damerau_levenshtein(&written, word), word));
+    let (_, near) =
+        distances.filter(|(distance, word)| *distance <= most(word)).min_by_key(|(distance, _)| *distance)?;
+    Some(near)
 }
 
 /// `a, b and c`.

@@ -96,6 +96,27 @@ fn a_chain_of_services_as_long_as_the_file_is_followed_to_its_end() {
 }
 
 #[test]
+fn circles_without_number_are_named_until_it_is_enough() {
+    let mut text = "services:\n".to_owned();
+    for number in 0..5_000 {
+        writeln!(text, "  s{number}: {{image: x, requires: [s{}, s0]}}", (number + 1) % 5_000).unwrap();
+    }
+    assert_eq!(codes(&text), ["E-REQUIRES-CYCLE"; 20]);
+}
+
+#[test]
+fn as_many_names_on_as_many_ports_are_not_all_compared() {
+    let ports: Vec<String> = (1..5_000).map(|port| format!("\"1:{port}\"")).collect();
+    let names: Vec<String> = (1..5_000).map(|name| format!("s{name}.example.com")).collect();
+    let text = format!(
+        "services:\n  a:\n    image: x\n    ports: [{}]\n    traffic_matches: [{}]\n",
+        ports.join(", "),
+        names.join(", ")
+    );
+    assert_eq!(codes(&text), ["N-PORT-FIREWALL"; 100]);
+}
+
+#[test]
 fn control_characters_of_the_file_do_not_reach_the_terminal() {
     let text = "services:\n  web:\n    image: nginx\n    \"a\\e[31mb\": 1\n    load_balancing: \"x\u{1b}[2Jy\"\n";
     for diagnostic in read(text).diagnostics {

@@ -9,7 +9,7 @@ mod ports;
 mod services;
 
 use crate::format::file::Sections;
-use crate::reader::{Reading, segment};
+use crate::reader::{Reading, join, segment};
 
 /// Checks everything. Nothing is checked of a text that could only be read in part: what seems to be missing may stand in
 /// the other part.
@@ -27,5 +27,5 @@ pub(crate) fn check(sections: &Sections, reading: &Reading) {
 
 /// The path of a service's key.
 fn path(service: &str, key: &str) -> String {
-    format!("services.{}.{key}", segment(service))
+    join(&join("services", &segment(service)), key)
 }

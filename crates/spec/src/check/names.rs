@@ -55,7 +55,8 @@ fn unknown_requires(services: &[Service], reading: &Reading) {
             let path = format!("{}[{number}]", path(&service.name, "requires"));
             let message = format!("there is no service {}", quote(required));
             let diagnostic = Diagnostic::new(&codes::REQUIRES_UNKNOWN, path.clone(), reading.place(&path), message);
-            reading.said.add(diagnostic.help(advice(required, services)));
+            let help = if reading.said.is_full() { String::new() } else { advice(required, services) };
+            reading.said.add(diagnostic.help(help));
         }
     }
 }
@@ -74,6 +75,10 @@ fn unknown_references(services: &[Service], reading: &Reading) {
         }
         let message = format!("there is no service {}", quote(name));
         let mut diagnostic = Diagnostic::new(&codes::REFERENCE_SERVICE, path.clone(), place.clone(), message);
+        if reading.said.is_full() {
+            reading.said.add(diagnostic);
+            continue;
+        }
         if let Some(near) = nearest(name, services.iter().take(1000).map(|service| &*service.name)) {
             diagnostic = diagnostic.help(format!("did you mean {}?", quote(near)));
         }
@@ -87,7 +92,11 @@ struct Cycles<'a> {
     by_name: HashMap<&'a str, usize>,
     state: Vec<State>,
     reading: &'a Reading,
+    found: usize,
 }
+
+/// More circles than this in one file have one cause.
+const MAX_CYCLES: usize = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -100,12 +109,12 @@ enum State {
 impl<'a> Cycles<'a> {
     fn new(services: &'a [Service], reading: &'a Reading) -> Self {
         let by_name = services.iter().enumerate().map(|(at, service)| (&*service.name, at)).collect();
-        Cycles { services, by_name, state: vec![State::New; services.len()], reading }
+        Cycles { services, by_name, state: vec![State::New; services.len()], reading, found: 0 }
     }
 
     fn find(mut self) {
         for start in 0..self.services.len() {
-            if self.state[start] == State::New {
+            if self.state[start] == State::New && self.found < MAX_CYCLES {
                 self.follow(start);
             }
         }
@@ -115,7 +124,9 @@ impl<'a> Cycles<'a> {
         // A service, and which of its requirements is next.
         let mut way: Vec<(usize, usize)> = vec![(start, 0)];
         self.state[start] = State::Open;
-        while let Some((service, next)) = way.last_mut() {
+        while let Some((service, next)) = way.last_mut()
+            && self.found < MAX_CYCLES
+        {
             let Some(required) = self.services[*service].requires.get(*next) else {
                 self.state[*service] = State::Done;
                 way.pop();
@@ -131,6 +142,7 @@ impl<'a> Cycles<'a> {
                 State::Open => {
                     let from = way.iter().position(|(service, _)| *service == at).unwrap_or(0);
                     self.say(&way[from..]);
+                    self.found += 1;
                 }
                 State::Done => {}
             }

@@ -1,6 +1,6 @@
 //! Public ports: who has them, who shares them, whether others reach them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -13,6 +13,11 @@ use super::path;
 
 /// Ports that are open without asking (design: interface, section 3).
 const OPEN: &[u16] = &[80, 443, 8080, 8443];
+
+/// Names on ports that are compared with each other; a file with more is not one that people share ports in.
+const MAX_COMPARED: usize = 1_000_000;
+/// Ports that are named as closed, before it is enough.
+const MAX_CLOSED: usize = 100;
 
 /// What a public port speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -137,11 +142,16 @@ struct Overlap<'a> {
 /// The first service of the file that matches gets a request, so equal patterns on one port leave the later one nothing.
 fn shared<'a>(claims: &'a [Claim<'a>], services: &[Service], reading: &Reading) {
     let mut owners: HashMap<(u16, Speech, HostPattern), &Claim<'_>> = HashMap::new();
+    let mut left = MAX_COMPARED;
     let mut overlaps: BTreeMap<(usize, usize), Overlap<'_>> = BTreeMap::new();
     for claim in claims.iter().filter(|claim| matches!(claim.speech, Speech::Http | Speech::Https)) {
         let patterns = &services[claim.service].traffic_matches;
         let every = [HostPattern::Any];
         for pattern in if patterns.is_empty() { &every[..] } else { patterns } {
+            if left == 0 {
+                break;
+            }
+            left -= 1;
             let owner = *owners.entry((claim.port, claim.speech, pattern.clone())).or_insert(claim);
             if owner.service == claim.service {
                 continue;
@@ -188,19 +198,17 @@ impl Overlap<'_> {
 
 /// Ports that others do not reach until a firewall lets them.
 fn firewall(claims: &[Claim<'_>], sections: &Sections, reading: &Reading) {
-    let mut seen = Vec::new();
-    for claim in claims {
-        let protocol = if claim.speech == Speech::Udp { Protocol::Udp } else { Protocol::Tcp };
-        let open = OPEN.contains(&claim.port) && protocol == Protocol::Tcp;
-        let ruled = sections.firewall.rules.iter().any(|rule| rule.port == claim.port && rule.protocol == protocol);
-        if open || ruled || seen.contains(&(claim.port, protocol)) || seen.len() > 100 {
-            continue;
-        }
-        seen.push((claim.port, protocol));
-        let word = if protocol == Protocol::Udp { "udp" } else { "tcp" };
+    let is_udp = |protocol| protocol == Protocol::Udp;
+    let open = OPEN.iter().map(|port| (*port, false));
+    let ruled = sections.firewall.rules.iter().map(|rule| (rule.port, is_udp(rule.protocol)));
+    let mut known: HashSet<(u16, bool)> = open.chain(ruled).collect();
+    let closed = claims.iter().filter(|claim| known.insert((claim.port, claim.speech == Speech::Udp)));
+    for claim in closed.take(MAX_CLOSED) {
+        let protocol = if claim.speech == Speech::Udp { "udp" } else { "tcp" };
         let message =
             format!("{} {} is not one of the ports open by default (80, 443, 8080, 8443)", claim.speech, claim.port);
-        let help = format!("open it with fermata firewall allow {}/{word}, or with a rule under firewall:", claim.port);
+        let help =
+            format!("open it with fermata firewall allow {}/{protocol}, or with a rule under firewall:", claim.port);
         let diagnostic = Diagnostic::new(&codes::PORT_FIREWALL, claim.path.clone(), claim.place.clone(), message);
         reading.said.add(diagnostic.help(help));
     }

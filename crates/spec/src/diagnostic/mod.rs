@@ -130,6 +130,11 @@ impl Diagnostics {
         }
     }
 
+    /// Whether what is said from now on is only counted, so that no thought need be given to its words.
+    pub(crate) fn is_full(&self) -> bool {
+        self.kept.borrow().len() >= MAX_KEPT
+    }
+
     /// Whether an error was said about this value or one inside it.
     pub(crate) fn blames(&self, path: &str) -> bool {
         self.kept.borrow().iter().any(|said| said.severity == Severity::Error && said.path.starts_with(path))

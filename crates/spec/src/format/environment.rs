@@ -73,7 +73,8 @@ fn warn_retyped(field: &Field<'_>, text: &str) {
     let Some(scalar) = field.scalar().filter(|scalar| scalar.plain) else { return };
     super::ports::warn_base60(field);
     let boolean = matches!(scalar.text.to_ascii_lowercase().as_str(), "yes" | "no" | "on" | "off" | "y" | "n");
-    let octal = text.len() > 1 && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    let octal =
+        (2..20).contains(&text.len()) && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
     let what = if boolean && text.len() > 1 {
         "a boolean"
     } else if octal {

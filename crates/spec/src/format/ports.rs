@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::diagnostic::{Diagnostic, codes, quote};
 use crate::grammar::{Key, Numbers, Others, Section, Shape, Text};
 use crate::model::Port;
-use crate::reader::{Field, Fields};
+use crate::reader::{Field, Fields, join};
 use crate::tree::{Entry, Kind};
 
 use super::patterns;
@@ -151,7 +151,7 @@ fn part(field: &Field<'_>, name: &str, text: &str, range: Range<usize>) -> Optio
     if port.is_none() {
         say_no_port(field, place.clone(), &text[range]);
     }
-    field.reading.keep_place(&format!("{}.{name}", field.path), &place);
+    field.reading.keep_place(join(&field.path, name), &place);
     port
 }
 
@@ -307,7 +307,7 @@ mod legacy {
     /// Where the public ports of entry `at` are written.
     fn keep_place(fields: &Fields<'_>, at: usize, names: &[&str], field: &Field<'_>) {
         for name in names {
-            field.reading.keep_place(&format!("{}[{at}].{name}", fields.path_of("ports")), &field.place);
+            field.reading.keep_place(format!("{}[{at}].{name}", fields.path_of("ports")), &field.place);
         }
     }
 
