@@ -74,7 +74,8 @@ impl Browser {
     /// Waits, in the page, until an expression becomes true.
     pub(crate) async fn until(&mut self, condition: &str) {
         let wait = format!(
-            "new Promise(resolve => {{ const look = () => ({condition}) ? resolve(true) : setTimeout(look, 5); look(); }})"
+            "new Promise(resolve => {{ const look = () => ({condition}) ? resolve(true) : setTimeout(look, 5); \
+             look(); }})"
         );
         let asked = json!({"expression": wait, "awaitPromise": true, "returnByValue": true});
         let waiting = self.call("Runtime.evaluate", asked);
@@ -87,8 +88,10 @@ impl Browser {
     pub(crate) async fn click(&mut self, selector: &str) {
         let place = self
             .look(&format!(
-                "(() => {{ const element = document.querySelector('{selector}'); element.scrollIntoView({{block: 'center'}}); \
-                 const box = element.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
+                "(() => {{ const element = document.querySelector('{selector}'); element.scrollIntoView({{block: \
+                 'center'}}); \
+                 const box = element.getBoundingClientRect(); \
+                 return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
             ))
             .await;
         for kind in ["mousePressed", "mouseReleased"] {
@@ -99,7 +102,11 @@ impl Browser {
 
     /// Replaces what an input field holds by typing.
     pub(crate) async fn fill(&mut self, id: &str, text: &str) {
-        self.look(&format!("document.getElementById('{id}').focus(); document.getElementById('{id}').select()")).await;
+        self.look(&format!(
+            "document.getElementById('{id}').focus(); \
+            document.getElementById('{id}').select()"
+        ))
+        .await;
         self.call("Input.insertText", json!({"text": text})).await;
     }
 

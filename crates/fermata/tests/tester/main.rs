@@ -175,7 +175,8 @@ async fn an_ending_is_explained() {
     assert_eq!(
         browser.text("ending").await,
         "Closed with 1012 (service restart): “a new version”\n\n\
-         Come back at once: the service is being replaced. Fermata says it when an instance is redeployed or scaled away."
+         Come back at once: the service is being replaced. Fermata says it when an instance \
+         is redeployed or scaled away."
     );
     browser.click("#codes summary").await;
     assert_eq!(browser.look("document.querySelector('tr[aria-current] th').innerText").await, "1012");
