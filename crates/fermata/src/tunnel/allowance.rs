@@ -8,27 +8,22 @@ const PARTS: u32 = (1000 / Tick::LENGTH.as_millis()) as u32;
 /// What a client may still send.
 #[derive(Debug)]
 pub(super) struct Allowance {
-    /// Messages a second; `None` for any number.
-    rate: Option<u32>,
+    /// Messages a second.
+    rate: u32,
     /// In parts of a message, so that no tick's share is lost by rounding.
     left: u32,
     at: Tick,
 }
 
 impl Allowance {
-    pub(super) fn new(rate: Option<u32>, now: Tick) -> Allowance {
-        Allowance { rate, left: rate.map_or(0, |rate| rate.saturating_mul(PARTS)), at: now }
+    pub(super) fn new(rate: u32, now: Tick) -> Allowance {
+        Allowance { rate, left: rate.saturating_mul(PARTS), at: now }
     }
 
     /// Takes `messages` out; false when there are not so many.
-    #[inline]
     pub(super) fn take(&mut self, messages: u64, now: Tick) -> bool {
-        self.rate.is_none_or(|rate| self.take_of(rate, messages, now))
-    }
-
-    fn take_of(&mut self, rate: u32, messages: u64, now: Tick) -> bool {
-        let full = rate.saturating_mul(PARTS);
-        let refill = now.ticks_since(self.at).saturating_mul(rate);
+        let full = self.rate.saturating_mul(PARTS);
+        let refill = now.ticks_since(self.at).saturating_mul(self.rate);
         let left = self.left.saturating_add(refill).min(full);
         self.at = now;
         let wanted = u32::try_from(messages).unwrap_or(u32::MAX).saturating_mul(PARTS);
@@ -50,7 +45,7 @@ mod tests {
     #[test]
     fn a_client_that_keeps_to_an_odd_rate_is_never_refused() {
         for rate in [1, 3, 7, 13, 97] {
-            let mut allowance = Allowance::new(Some(rate), tick(0));
+            let mut allowance = Allowance::new(rate, tick(0));
             let refused = (1..=u64::from(rate) * 60).find(|n| !allowance.take(1, tick(n * 1000 / u64::from(rate))));
             assert_eq!(refused, None, "{rate} messages a second");
         }
@@ -58,10 +53,10 @@ mod tests {
 
     #[test]
     fn a_second_s_worth_may_come_at_once_and_no_more() {
-        let mut allowance = Allowance::new(Some(5), tick(0));
+        let mut allowance = Allowance::new(5, tick(0));
         assert!(allowance.take(5, tick(0)));
         assert!(!allowance.take(1, tick(100)));
-        let mut allowance = Allowance::new(Some(5), tick(0));
+        let mut allowance = Allowance::new(5, tick(0));
         assert!(allowance.take(5, tick(60_000)) && !allowance.take(1, tick(60_000)), "a rest is not saved up");
     }
 }

@@ -86,7 +86,11 @@ impl Tunnel {
                 self.refuse(from, violation, now, scratch);
             }
         }
-        if from == Side::Client && messages > 0 && self.is_live() && !self.allowance.take(messages, now) {
+        if from == Side::Client
+            && let Some(allowance) = &mut self.allowance
+            && !allowance.take(messages, now)
+            && self.is_live()
+        {
             self.refuse_more(now, scratch);
         }
     }

@@ -24,7 +24,8 @@ pub(super) struct Tunnel {
     pub(super) carries: Carries,
     /// The card's: looked at with every read.
     pub(super) rules: Rules,
-    pub(super) allowance: Allowance,
+    /// `None` where its client may send any number of messages.
+    pub(super) allowance: Option<Box<Allowance>>,
     pub(super) stage: Stage,
     pub(super) cause: Option<Cause>,
     /// When a message, or a part of one, last passed.
@@ -67,7 +68,7 @@ impl Tunnel {
                 Kind::Raw => Carries::Raw([0, 0]),
             },
             rules: card.rules,
-            allowance: Allowance::new(card.limits.max_message_rate, now),
+            allowance: card.limits.max_message_rate.map(|rate| Box::new(Allowance::new(rate, now))),
             stage: Stage::Live,
             cause: None,
             moved: now,
@@ -170,4 +171,17 @@ fn code_at_client(relay: &Relay) -> Code {
 /// A fresh key for a frame toward a service (RFC 6455 5.3).
 pub(super) fn mask() -> [u8; 4] {
     fastrand::u32(..).to_ne_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beside 8 KB that the kernel keeps for its two sockets.
+    #[test]
+    fn an_idle_tunnel_is_small() {
+        let (tunnel, card) = (size_of::<Tunnel>(), size_of::<Card>());
+        assert!(tunnel <= 240, "{tunnel} bytes in a slot");
+        assert!(card <= 120, "{card} bytes on a card");
+    }
 }

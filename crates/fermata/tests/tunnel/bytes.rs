@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use fermata::tunnel::Kind;
 
-use crate::world::peer::small_buffers;
+use crate::world::peer::{SMALL, TINY, buffers};
 use crate::world::wiring::{Client, Service};
 use crate::world::{End, Frame, Held, WIRINGS, Wiring, World};
 
@@ -78,9 +78,10 @@ fn early_data_arrives_though_the_service_answers_and_closes_at_once() {
         }
         let mut answered = vec![false; said.len()];
         while answered.contains(&false) {
-            world.run("early data", |world| (0..60).any(|at| !answered[at] && world.tunnels[at].service.got == said[at]));
+            world.run("early data", |world| (0..60).any(|at| !answered[at] && world.tunnels[at].service.got.len() == said[at].len()));
             for (at, held) in world.tunnels.iter_mut().enumerate() {
-                if !answered[at] && held.service.got == said[at] {
+                if !answered[at] && held.service.got.len() == said[at].len() {
+                    assert!(held.service.got == said[at], "every byte in its place");
                     held.service.say(&answer);
                     held.service.step();
                     held.service.leave();
@@ -169,10 +170,10 @@ fn megabytes_arrive_whole_both_ways_in_whatever_pieces() {
     every_combination(|wiring, kind| {
         let ((mut client, client_leg), (mut service, service_leg)) = (wiring.client(), wiring.service());
         if rng.bool() {
-            small_buffers(client_leg.socket.as_fd());
-            small_buffers(service_leg.socket.as_fd());
-            client.keep_kernel_buffers_small();
-            service.keep_kernel_buffers_small();
+            buffers(client_leg.socket.as_fd(), SMALL);
+            buffers(service_leg.socket.as_fd(), SMALL);
+            client.buffers(SMALL);
+            service.buffers(SMALL);
         }
         client.pieces = Some((rng.usize(1_000..100_000), rng.fork()));
         service.pieces = Some((rng.usize(1_000..100_000), rng.fork()));
@@ -285,8 +286,8 @@ fn a_service_s_last_words_wait_for_a_slow_client() {
     // What a UNIX socket has taken is in its peer's hands already, and no reset takes it back.
     let wiring = Wiring { client: Client::Clear, service: Service::Unix };
     let ((client, client_leg), (service, service_leg)) = (wiring.client(), wiring.service());
-    small_buffers(client_leg.socket.as_fd());
-    client.keep_kernel_buffers_small();
+    buffers(client_leg.socket.as_fd(), TINY);
+    client.buffers(TINY);
     world.adopt(client_leg, service_leg, Kind::WebSocket);
     world.tunnels.push(Held { client, service });
     world.service().reads = false;

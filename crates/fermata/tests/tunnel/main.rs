@@ -3,5 +3,6 @@
 mod bytes;
 mod closing;
 mod silence;
+mod stalled;
 mod tls;
 mod world;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fermata::tunnel::Kind;
 use fermata_spec::WebSocket;
 
-use crate::world::peer::small_buffers;
+use crate::world::peer::{TINY, buffers};
 use crate::world::{End, Frame, Held, Peer, WIRINGS, Wiring, World};
 use std::os::fd::AsFd;
 
@@ -160,8 +160,8 @@ fn a_client_within_a_frame_is_pinged_after_it() {
 /// A pipe to a client with small buffers in the kernel, so that little is enough to fill it.
 fn narrow(world: &mut World) {
     let ((client, client_leg), (service, service_leg)) = (Wiring::CLEAR.client(), Wiring::CLEAR.service());
-    small_buffers(client_leg.socket.as_fd());
-    client.keep_kernel_buffers_small();
+    buffers(client_leg.socket.as_fd(), TINY);
+    client.buffers(TINY);
     world.adopt(client_leg, service_leg, Kind::WebSocket);
     world.tunnels.push(Held { client, service });
 }

@@ -29,6 +29,9 @@ pub use wiring::{WIRINGS, Wiring};
 
 /// A test that waits this long for a socket has found a lost wake-up.
 const PATIENCE: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
+/// Where nothing has happened for this long, nothing will: for tests that count what is on the way, which a longer wait
+/// could only find to be more.
+const QUIET: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
 /// The world.
 pub struct World {
@@ -152,7 +155,17 @@ impl World {
         self.tunnels.iter().flat_map(|held| [&held.client, &held.service])
     }
 
+    /// Moves bytes until everybody waits for somebody else.
+    pub fn until_nothing_moves(&mut self) {
+        while self.step() || self.poll(QUIET) > 0 {}
+    }
+
     fn wait(&self, what: &str) {
+        assert!(self.poll(PATIENCE) > 0, "waited in vain for {what}\n{}", self.picture());
+    }
+
+    /// Waits for any of the sockets; returns how many have something.
+    fn poll(&self, limit: Timespec) -> usize {
         let awaited = self.peers().filter_map(|peer| {
             let reading = if peer.reads && peer.end.is_none() { PollFlags::IN } else { PollFlags::empty() };
             let writing = if peer.wants_to_write() { PollFlags::OUT } else { PollFlags::empty() };
@@ -164,8 +177,7 @@ impl World {
             awaited.map(|(socket, flags)| PollFd::from_borrowed_fd(socket, flags)).collect();
         let epoll: BorrowedFd<'_> = self.engine.epoll();
         all.push(PollFd::from_borrowed_fd(epoll, PollFlags::IN));
-        let ready = poll(&mut all, Some(&PATIENCE)).expect("sockets can be polled");
-        assert!(ready > 0, "waited in vain for {what}\n{}", self.picture());
+        poll(&mut all, Some(&limit)).expect("sockets can be polled")
     }
 
     fn picture(&self) -> String {

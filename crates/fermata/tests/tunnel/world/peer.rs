@@ -23,10 +23,15 @@ pub enum End {
     Reset,
 }
 
-/// The kernel doubles it (socket(7)).
-pub fn small_buffers(socket: BorrowedFd<'_>) {
-    sockopt::set_socket_recv_buffer_size(socket, 32 * 1024).expect("a socket");
-    sockopt::set_socket_send_buffer_size(socket, 32 * 1024).expect("a socket");
+/// So little that a few messages fill it; slow over loopback, whose segments are as large.
+pub const TINY: usize = 32 * 1024;
+/// Little, but enough for two segments of loopback: no waiting for delayed acknowledgements.
+pub const SMALL: usize = 128 * 1024;
+
+/// What the kernel may keep for a socket in each direction, before it doubles it (socket(7)).
+pub fn buffers(socket: BorrowedFd<'_>, bytes: usize) {
+    sockopt::set_socket_recv_buffer_size(socket, bytes).expect("a socket");
+    sockopt::set_socket_send_buffer_size(socket, bytes).expect("a socket");
 }
 
 /// One peer.
@@ -153,9 +158,9 @@ impl Peer {
     }
 
     /// Has the kernel keep little for it: writes soon have to wait.
-    pub fn keep_kernel_buffers_small(&self) {
+    pub fn buffers(&self, bytes: usize) {
         if let Some(socket) = self.socket() {
-            small_buffers(socket);
+            buffers(socket, bytes);
         }
     }
 

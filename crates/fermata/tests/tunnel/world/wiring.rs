@@ -52,13 +52,8 @@ impl Wiring {
     /// A client, and the leg that leads to it.
     pub fn client(self) -> (Peer, Parts) {
         let (far, near) = tcp_pair();
-        let versions = match self.client {
-            Client::Clear => return (Peer::new(far, None), parts(near, None)),
-            Client::Tls12 => &[&TLS12],
-            Client::Tls13 => &[&TLS13],
-        };
-        let (connection, session) = handshake(versions);
-        (Peer::new(far, Some(connection)), parts(near, Some(session)))
+        let (connection, session) = handshake_of(self.client).unzip();
+        (Peer::new(far, connection), parts(near, session))
     }
 
     /// A service, and the leg that leads to it.
@@ -105,6 +100,15 @@ static CONFIGS: LazyLock<Configs> = LazyLock::new(|| {
     roots.add(certificate).expect("a certificate");
     Configs { server: Arc::new(server), roots }
 });
+
+/// Both ends of what a client speaks below WebSocket.
+pub fn handshake_of(client: Client) -> Option<(ClientConnection, Session)> {
+    match client {
+        Client::Clear => None,
+        Client::Tls12 => Some(handshake(&[&TLS12])),
+        Client::Tls13 => Some(handshake(&[&TLS13])),
+    }
+}
 
 /// A TLS connection whose handshake is done, the session tickets included.
 pub fn handshake(versions: &[&'static rustls::SupportedProtocolVersion]) -> (ClientConnection, Session) {
