@@ -10,27 +10,30 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use fermata_spec::Gateway;
-use fermata_wire::{Rules, handshake};
-use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, UPGRADE};
-use http::{Method, Request, Response, StatusCode};
+use fermata_wire::handshake::{self, Chosen};
+use fermata_wire::{Close, Rules};
+use http::header::{CONNECTION, HOST, HeaderValue, UPGRADE};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
-use crate::front::{self, Opening, Seen};
+use crate::front::{self, Answer, Ended, HeadLimits, Seen};
 use crate::http::{
-    Body, Patience, Refusal, Upstreams, Visitor, believe, connect_any, empty, exchange, keep_end_to_end, passed_on,
-    request_for_service, whole,
+    Body, Exchanged, Patience, REQUEST_ID, Refusal, Upstreams, Visitor, connect_any, empty, exchange, passed_on,
+    request_for_service, response_for_client, settle_host, whole,
 };
 use crate::net::{Arrival, Leg, dial};
 use crate::page;
-use crate::route::{Admission, Denied, Lease, Route, Table, Wish};
+use crate::route::{Admission, Denied, Lease, Place, Places, Route, Table, Wish};
 use crate::tunnel::{Card, Engine, Kind, Ledger, Opened};
 
 /// What is spoken on a public port.
@@ -50,33 +53,71 @@ pub struct Worker {
     pub table: Arc<ArcSwap<Table>>,
     /// The figures of all tunnels.
     pub ledger: Arc<Ledger>,
+    /// How much the whole gateway carries.
+    pub places: Arc<Places>,
     /// This thread's tunnels.
     pub engine: Rc<RefCell<Engine>>,
     /// This thread's connections to services.
     pub upstreams: Arc<Upstreams>,
 }
 
+/// Whether the gateway leaves, and what its tunnels are told then. Held by every connection until it ends.
+pub type Leaving = watch::Receiver<Option<Arc<Close>>>;
+
+/// What a tunnel needs beside the client's leg.
+struct Agreed {
+    service: Leg,
+    card: Card,
+}
+
 /// Serves one accepted connection until it ends or becomes a tunnel.
-pub async fn connection(worker: Rc<Worker>, stream: TcpStream, speaks: Speaks) -> io::Result<()> {
+pub async fn connection(worker: Rc<Worker>, stream: TcpStream, speaks: Speaks, mut leaving: Leaving) -> io::Result<()> {
     // Small frames must not wait for an acknowledgement (tcp(7), TCP_NODELAY).
     stream.set_nodelay(true)?;
     let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
     let arrival = Arrival { peer, local, tls: matches!(speaks, Speaks::Https(_)) };
     let config = match speaks {
-        Speaks::Raw => return worker.carry_raw(stream.into(), arrival).await,
+        Speaks::Raw => return worker.carry_raw(stream.into(), arrival, &leaving).await,
         Speaks::Https(config) => Some(config),
         Speaks::Http => None,
     };
     let gateway = worker.gateway();
-    match front::greet(stream.into(), config, arrival.port(), gateway.max_head, gateway.head_timeout).await {
-        Seen::Http1(leg) => {
-            let answer = |request| worker.clone().answer(request, arrival);
-            front::converse(leg, gateway.max_head, gateway.head_timeout, answer).await;
+    let seen = tokio::select! {
+        seen = front::greet(stream.into(), config, arrival.port(), gateway.head_timeout) => seen,
+        () = left(&mut leaving) => Seen::Gone,
+    };
+    let leg = match seen {
+        Seen::Clear(leg) => leg,
+        Seen::Refused(leg, refusal) => {
+            refuse(leg, &refusal, peer.ip()).await;
+            return Ok(());
         }
-        Seen::Refused(leg, refusal) => front::goodbye(leg, &refusal.bytes()).await,
-        Seen::Gone => {}
+        Seen::Gone => return Ok(()),
+    };
+    let limits = HeadLimits { size: gateway.max_head, time: gateway.head_timeout };
+    let ended = front::converse(leg, limits, left(&mut leaving), |request| worker.answer(request, arrival)).await;
+    match ended {
+        Ended::Tunnel(client, Agreed { service, card }) => {
+            worker.hold(client, service, Kind::WebSocket, card, &leaving);
+        }
+        Ended::Over(leg) => front::goodbye(leg, b"").await,
+        Ended::Refused(leg, refusal) => refuse(leg, &refusal, peer.ip()).await,
+        Ended::Broken(leg, error) => {
+            tracing::debug!(%error, "a client's connection ended early");
+            leg.abort();
+        }
     }
     Ok(())
+}
+
+async fn left(leaving: &mut Leaving) {
+    // Without anybody who could say so, the gateway has left.
+    let _ = leaving.wait_for(Option::is_some).await;
+}
+
+async fn refuse(leg: Leg, refusal: &Refusal, client: IpAddr) {
+    tracing::info!(target: "refused", status = refusal.status().as_u16(), %client, "{}", refusal.summary());
+    front::goodbye(leg, &refusal.bytes()).await;
 }
 
 impl Worker {
@@ -86,24 +127,37 @@ impl Worker {
     }
 
     /// Answers one request.
-    async fn answer(self: Rc<Self>, request: Request<Incoming>, arrival: Arrival) -> Response<Body> {
+    async fn answer(&self, mut request: Request<Incoming>, arrival: Arrival) -> Answer<Agreed> {
         if let Some(page) = self.own_page(&request, &arrival) {
-            return page;
+            return Answer::Response(page);
         }
-        let mut request = request;
-        let host = host_of(&request);
-        let visitor = believe(request.headers_mut(), &arrival, &self.gateway().trusted_proxies);
-        let outcome = match self.table.load().find(arrival.port(), &host).cloned() {
-            None => Err(Refusal::NoService { host, port: arrival.port() }),
-            Some(route) if handshake::asks(request.headers()) => self.open(request, arrival, &route, &visitor).await,
-            Some(route) => self.forward(request, arrival, &route, &visitor).await,
-        };
-        let mut response = outcome.unwrap_or_else(|refusal| {
+        settle_host(&mut request, &arrival);
+        let visitor = Visitor::of(request.headers(), &arrival, &self.gateway().trusted_proxies);
+        let outcome = self.serve(request, arrival, &visitor).await;
+        let mut answer = outcome.unwrap_or_else(|refusal| {
             tracing::info!(target: "refused", status = refusal.status().as_u16(), client = %visitor.client, id = ?visitor.request_id, "{}", refusal.summary());
-            refusal.response()
+            Answer::Response(refusal.response())
         });
+        let (Answer::Response(response) | Answer::Tunnel(response, _)) = &mut answer;
         response.headers_mut().insert(REQUEST_ID, visitor.request_id);
-        response
+        answer
+    }
+
+    async fn serve(
+        &self,
+        request: Request<Incoming>,
+        arrival: Arrival,
+        visitor: &Visitor,
+    ) -> Result<Answer<Agreed>, Refusal> {
+        let (host, port) = (host_of(&request), arrival.port());
+        let Some(route) = self.table.load().find(port, &host).cloned() else {
+            return Err(Refusal::NoService { host, port });
+        };
+        if handshake::asks(request.headers()) {
+            self.open(request, arrival, &route, visitor).await
+        } else {
+            self.forward(request, arrival, &route, visitor).await.map(Answer::Response)
+        }
     }
 
     /// An ordinary request.
@@ -114,79 +168,68 @@ impl Worker {
         route: &Route,
         visitor: &Visitor,
     ) -> Result<Response<Body>, Refusal> {
+        let place = self.place()?;
         let wish = route.wish(visitor.client, request.headers());
-        let request = request_for_service(request);
-        let (instance, mut response) = self.upstreams.forward(route, &wish, request, self.patience()).await?;
-        keep_end_to_end(response.headers_mut());
+        let request = request_for_service(request, visitor);
+        let (instance, mut response) = self.upstreams.forward(route, &wish, request, self.patience(), place).await?;
+        response_for_client(&mut response);
         route.remember(&wish, &instance, arrival.tls, response.headers_mut());
         Ok(response)
     }
 
     /// The wish for a tunnel. The client gets its 101 only after the service's has been verified.
     async fn open(
-        self: Rc<Self>,
-        mut request: Request<Incoming>,
+        &self,
+        request: Request<Incoming>,
         arrival: Arrival,
         route: &Route,
         visitor: &Visitor,
-    ) -> Result<Response<Body>, Refusal> {
-        let opening = Opening::read(&mut request).map_err(Refusal::BadHandshake)?;
-        let admission = self.admit(&request, route, visitor)?;
-        let service = route.service().clone();
+    ) -> Result<Answer<Agreed>, Refusal> {
+        let offer = handshake::read_request(request.method(), request.version(), request.headers())
+            .map_err(Refusal::BadHandshake)?;
+        let (admission, place) = (admit(&request, route, visitor)?, self.place()?);
+        let service = route.service();
         let wish = route.wish(visitor.client, request.headers());
         let patience = self.patience();
         let (lease, leg) =
             connect_any(route, &wish, async |lease| dial(lease.target(), patience.connect).await).await?;
-        let mut response = exchange(leg, handshake_for_service(request), &service, patience.answer).await?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            // It has its own opinion (401, 404, 426…): that is the answer.
-            route.remember(&wish, lease.instance(), arrival.tls, response.headers_mut());
-            return Ok(passed_on(response, lease));
-        }
-        let chosen = handshake::read_answer(&opening.offer, response.headers())
-            .map_err(|problem| Refusal::BadUpgrade { service: service.to_string(), problem })?;
-        route.remember(&wish, lease.instance(), arrival.tls, response.headers_mut());
-        let service_leg = front::leg_of(hyper::upgrade::on(&mut response));
-        let (answer, client_leg) = opening.accept(response.into_parts().0.headers);
-        let max_message = route.websocket.max_message.and_then(|most| u32::try_from(most).ok()).unwrap_or(u32::MAX);
-        let rules = Rules { frames: chosen.frames, max_message };
-        let card = self.card(arrival, route, visitor.client, (lease, admission), rules);
-        tokio::task::spawn_local(async move {
-            match tokio::try_join!(client_leg, service_leg) {
-                Ok((client, service)) => self.hold(client, service, Kind::WebSocket, card),
-                Err(error) => tracing::debug!(%error, "a connection ended before it was a tunnel"),
+        let request = handshake_for_service(request, visitor);
+        match exchange(leg, request, service, patience.answer).await? {
+            Exchanged::Answered(mut response) => {
+                // It has its own opinion (401, 404, 426…): that is the answer.
+                response_for_client(&mut response);
+                route.remember(&wish, lease.instance(), arrival.tls, response.headers_mut());
+                Ok(Answer::Response(passed_on(response, lease, place)))
             }
-        });
-        Ok(answer)
+            Exchanged::Switched(headers, leg) => {
+                let chosen = handshake::read_answer(&offer, &headers)
+                    .map_err(|problem| Refusal::BadUpgrade { service: service.to_string(), problem })?;
+                let mut response = front::accepted(headers);
+                route.remember(&wish, lease.instance(), arrival.tls, response.headers_mut());
+                let rules = rules(route, &chosen);
+                let card = self.card(arrival, route, visitor.client, Taken { lease, admission, place }, rules);
+                Ok(Answer::Tunnel(response, Agreed { service: leg, card }))
+            }
+        }
     }
 
-    fn admit(&self, request: &Request<Incoming>, route: &Route, visitor: &Visitor) -> Result<Admission, Refusal> {
-        let service = route.service();
-        front::allowed(&route.websocket.origins, request.headers())
-            .map_err(|origin| Refusal::Origin { service: service.to_string(), origin })?;
-        if self.gateway().max_connections.is_some_and(|most| self.ledger.live() >= u64::from(most)) {
-            return Err(Refusal::Full { of: "This gateway".into() });
-        }
-        let limits = &route.websocket;
-        route.guests.admit(visitor.client, limits.max_connections, limits.max_connections_per_ip).map_err(|denied| {
-            match denied {
-                Denied::Full => Refusal::Full { of: format!("The service \"{service}\"") },
-                Denied::FullForAddress => Refusal::FullForAddress { service: service.to_string() },
-            }
-        })
+    fn place(&self) -> Result<Place, Refusal> {
+        let place = self.places.take(self.gateway().max_connections);
+        place.ok_or_else(|| Refusal::Full { of: "This gateway".into() })
     }
 
     /// A raw TCP port: a tunnel at once.
-    async fn carry_raw(self: Rc<Self>, client: Leg, arrival: Arrival) -> io::Result<()> {
+    async fn carry_raw(&self, client: Leg, arrival: Arrival, leaving: &Leaving) -> io::Result<()> {
         let Some(route) = self.table.load().find(arrival.port(), "").cloned() else { return Ok(()) };
         let peer = arrival.peer.ip().to_canonical();
-        let Ok(admission) = route.guests.admit(peer, None, None) else { return Ok(()) };
+        let (Ok(admission), Ok(place)) = (route.guests.admit(peer, None, None), self.place()) else { return Ok(()) };
         let limit = self.patience().connect;
         let connected = connect_any(&route, &Wish::of(peer), async |lease| dial(lease.target(), limit).await).await;
         match connected {
             Ok((lease, service)) => {
-                let card = self.card(arrival, &route, peer, (lease, admission), Rules::default());
-                self.hold(client, service, Kind::Raw, card);
+                let taken = Taken { lease, admission, place };
+                let card = self.card(arrival, &route, peer, taken, Rules::default());
+                self.hold(client, service, Kind::Raw, card, leaving);
             }
             Err(refusal) => {
                 tracing::info!(target: "refused", client = %peer, port = arrival.port(), "{}", refusal.summary());
@@ -196,29 +239,30 @@ impl Worker {
     }
 
     /// Gives both legs to the tunnel engine.
-    fn hold(&self, client: Leg, service: Leg, kind: Kind, card: Card) {
+    fn hold(&self, client: Leg, service: Leg, kind: Kind, card: Card, leaving: &Leaving) {
+        let id = card.id;
+        let mut engine = self.engine.borrow_mut();
         let opened = client.into_parts().and_then(|client| {
             let service = service.into_parts()?;
-            self.engine.borrow_mut().adopt(Opened { client, service, kind, card })
+            engine.adopt(Opened { client, service, kind, card })
         });
         if let Err(error) = opened {
             tracing::warn!(%error, "a tunnel could not be opened");
         }
+        // The others have been told already.
+        if let Some(close) = &*leaving.borrow() {
+            engine.drain(|card| card.id == id, close, Duration::ZERO, Instant::now());
+        }
     }
 
-    fn card(
-        &self,
-        arrival: Arrival,
-        route: &Route,
-        client: std::net::IpAddr,
-        (lease, admission): (Lease, Admission),
-        rules: Rules,
-    ) -> Card {
+    fn card(&self, arrival: Arrival, route: &Route, client: IpAddr, taken: Taken, rules: Rules) -> Card {
+        let Taken { lease, admission, place } = taken;
         Card {
             id: self.ledger.name(),
             client,
             lease,
             admission,
+            place,
             since: Instant::now(),
             tls: arrival.tls,
             rules,
@@ -242,16 +286,34 @@ impl Worker {
     }
 }
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What was taken for a tunnel, and is given back at its end.
+struct Taken {
+    lease: Lease,
+    admission: Admission,
+    place: Place,
+}
+
+fn admit(request: &Request<Incoming>, route: &Route, visitor: &Visitor) -> Result<Admission, Refusal> {
+    let service = route.service();
+    front::allowed(&route.websocket.origins, request.headers())
+        .map_err(|origin| Refusal::Origin { service: service.to_string(), origin })?;
+    let limits = &route.websocket;
+    route.guests.admit(visitor.client, limits.max_connections, limits.max_connections_per_ip).map_err(|denied| {
+        match denied {
+            Denied::Full => Refusal::Full { of: format!("The service \"{service}\"") },
+            Denied::FullForAddress => Refusal::FullForAddress { service: service.to_string() },
+        }
+    })
+}
+
+fn rules(route: &Route, chosen: &Chosen) -> Rules {
+    let max_message = route.websocket.max_message.and_then(|most| u32::try_from(most).ok()).unwrap_or(u32::MAX);
+    Rules { frames: chosen.frames, max_message }
+}
 
 /// The name that a request is for, without a port.
 fn host_of(request: &Request<Incoming>) -> String {
-    let authority = request
-        .uri()
-        .authority()
-        .map(|authority| authority.as_str())
-        .or_else(|| request.headers().get(HOST).and_then(|host| host.to_str().ok()))
-        .unwrap_or_default();
+    let authority = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
@@ -260,8 +322,8 @@ fn host_of(request: &Request<Incoming>) -> String {
 }
 
 /// The handshake as the service gets it: the client's own key, offers and headers, on this hop.
-fn handshake_for_service(request: Request<Incoming>) -> Request<Body> {
-    let mut request = request_for_service(request).map(|_| empty());
+fn handshake_for_service(request: Request<Incoming>, visitor: &Visitor) -> Request<Body> {
+    let mut request = request_for_service(request, visitor).map(|_| empty());
     request.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     request.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
     request

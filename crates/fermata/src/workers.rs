@@ -15,8 +15,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet, LocalSet};
 
 use crate::http::Upstreams;
-use crate::route::Table;
-use crate::serve::{self, Speaks, Worker};
+use crate::route::{Places, Table};
+use crate::serve::{self, Leaving, Speaks, Worker};
 use crate::tunnel::{self, Command, Engine, Entry, Ledger, Which};
 
 /// After an error of accept(2) that more trying makes worse (no descriptors left), this long passes.
@@ -29,6 +29,8 @@ pub struct Shared {
     pub table: Arc<ArcSwap<Table>>,
     /// The figures of all tunnels.
     pub ledger: Arc<Ledger>,
+    /// How much the whole gateway carries.
+    pub places: Arc<Places>,
 }
 
 /// All threads of the data plane.
@@ -36,6 +38,8 @@ pub struct Workers {
     threads: Vec<JoinHandle<io::Result<()>>>,
     commands: Vec<mpsc::UnboundedSender<Command>>,
     doors: watch::Sender<Doors>,
+    /// Its receivers are the connections that have not ended or become tunnels.
+    leaving: watch::Sender<Option<Arc<Close>>>,
 }
 
 /// The listeners that are accepted from now.
@@ -63,13 +67,18 @@ impl Workers {
     pub fn start(shared: &Shared) -> io::Result<Workers> {
         // Counts a container's CPU quota too (cgroups(7)), as the standard library documents.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut workers = Workers { threads: Vec::new(), commands: Vec::new(), doors: watch::Sender::default() };
+        let mut workers = Workers {
+            threads: Vec::new(),
+            commands: Vec::new(),
+            doors: watch::Sender::default(),
+            leaving: watch::Sender::default(),
+        };
         for core in 0..cores {
             let (commands, received) = mpsc::unbounded_channel();
-            let (shared, doors) = (shared.clone(), workers.doors.subscribe());
+            let (shared, doors, leaving) = (shared.clone(), workers.doors.subscribe(), workers.leaving.subscribe());
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{core}"))
-                .spawn(move || work(&shared, received, doors))?;
+                .spawn(move || work(&shared, received, doors, leaving))?;
             workers.threads.push(thread);
             workers.commands.push(commands);
         }
@@ -94,8 +103,12 @@ impl Workers {
         entries
     }
 
-    /// Waits until no tunnel is left.
-    pub async fn rest(&self) {
+    /// Accepts nothing more, lets every request end, says `close` to every tunnel, and returns once all have gone.
+    pub async fn leave(&self, close: Arc<Close>) {
+        self.leaving.send_replace(Some(close.clone()));
+        self.drain(&Which::all(), &close, Duration::ZERO).await;
+        // What has become a tunnel by then is drained at once.
+        self.leaving.closed().await;
         self.ask(Command::Rest).await;
     }
 
@@ -125,7 +138,12 @@ impl Workers {
     }
 }
 
-fn work(shared: &Shared, commands: tunnel::Commands, doors: watch::Receiver<Doors>) -> io::Result<()> {
+fn work(
+    shared: &Shared,
+    commands: tunnel::Commands,
+    doors: watch::Receiver<Doors>,
+    leaving: Leaving,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     runtime.block_on(local.run_until(async {
@@ -133,18 +151,26 @@ fn work(shared: &Shared, commands: tunnel::Commands, doors: watch::Receiver<Door
         let worker = Rc::new(Worker {
             table: shared.table.clone(),
             ledger: shared.ledger.clone(),
+            places: shared.places.clone(),
             engine: engine.clone(),
             upstreams: Arc::new(Upstreams::default()),
         });
-        let accepting = tokio::task::spawn_local(keep_doors(worker, doors));
+        let accepting = tokio::task::spawn_local(accept_until_left(worker, doors, leaving));
         let outcome = tunnel::run(engine, commands).await;
         accepting.abort();
         outcome
     }))
 }
 
+async fn accept_until_left(worker: Rc<Worker>, doors: watch::Receiver<Doors>, mut leaving: Leaving) {
+    tokio::select! {
+        () = keep_doors(worker, doors, leaving.clone()) => {}
+        _ = leaving.wait_for(Option::is_some) => {}
+    }
+}
+
 /// Accepts from the doors of now, whatever they are.
-async fn keep_doors(worker: Rc<Worker>, mut doors: watch::Receiver<Doors>) {
+async fn keep_doors(worker: Rc<Worker>, mut doors: watch::Receiver<Doors>, leaving: Leaving) {
     let mut open: Vec<(Door, AbortHandle)> = Vec::new();
     let mut tasks = JoinSet::new();
     loop {
@@ -162,7 +188,8 @@ async fn keep_doors(worker: Rc<Worker>, mut doors: watch::Receiver<Doors>) {
             }
             match door.listener.try_clone().and_then(tokio::net::TcpListener::from_std) {
                 Ok(listener) => {
-                    let task = tasks.spawn_local(accept(worker.clone(), listener, door.speaks.clone()));
+                    let task =
+                        tasks.spawn_local(accept(worker.clone(), listener, door.speaks.clone(), leaving.clone()));
                     open.push((door.clone(), task));
                 }
                 Err(error) => tracing::error!(%error, "cannot accept from a public port"),
@@ -175,11 +202,11 @@ async fn keep_doors(worker: Rc<Worker>, mut doors: watch::Receiver<Doors>) {
 }
 
 /// Accepts from one listener.
-async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, speaks: Speaks) -> Infallible {
+async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, speaks: Speaks, leaving: Leaving) -> Infallible {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let served = serve::connection(worker.clone(), stream, speaks.clone());
+                let served = serve::connection(worker.clone(), stream, speaks.clone(), leaving.clone());
                 tokio::task::spawn_local(async {
                     if let Err(error) = served.await {
                         tracing::debug!(%error, "a connection ended at once");

@@ -1,92 +1,133 @@
-//! HTTP/1.1 on a leg: hyper reads the requests, and an [`Opening`] is what it makes of the wish for a tunnel.
+//! HTTP/1.1 on a leg: hyper reads the requests, one at a time through a turnstile, until the connection ends or becomes a
+//! tunnel.
 
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
-use std::io;
-use std::time::Duration;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
 
-use fermata_wire::handshake::{self, BadRequest, Offer};
+use bytes::Bytes;
 use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use hyper_util::rt::TokioIo;
 
-use crate::http::{Body, empty, keep_end_to_end};
+use super::turnstile::{HeadLimits, Turn, Turnstile};
+use crate::http::{Body, Refusal, empty, keep_end_to_end};
 use crate::net::Leg;
 
 /// hyper wants at least this much for a head (its documentation of `max_buf_size`).
 const SMALLEST_BUFFER: usize = 8 * 1024;
 
-/// Serves the requests of one connection until it ends or becomes a tunnel.
-pub async fn converse<F>(leg: Leg, max_head: usize, head_timeout: Duration, answer: impl Fn(Request<Incoming>) -> F)
+/// What is said to a request.
+pub enum Answer<T> {
+    /// An ordinary response.
+    Response(Response<Body>),
+    /// A 101, after which the connection belongs to a tunnel.
+    Tunnel(Response<Body>, T),
+}
+
+/// How a conversation ended.
+pub enum Ended<T> {
+    /// In a tunnel.
+    Tunnel(Leg, T),
+    /// Everything was said; the leg is to be closed.
+    Over(Leg),
+    /// The last thing that came was no request; the leg may be told so.
+    Refused(Leg, Refusal),
+    /// One of both sides went while it was spoken to, or a service ended in the middle of its answer.
+    Broken(Leg, hyper::Error),
+}
+
+/// Serves the requests of one connection until it ends or becomes a tunnel. Once `stopping` is done the current request is
+/// the last.
+pub async fn converse<T, F>(
+    leg: Leg,
+    limits: HeadLimits,
+    stopping: impl Future<Output = ()>,
+    answer: impl Fn(Request<Incoming>) -> F,
+) -> Ended<T>
 where
-    F: Future<Output = Response<Body>>,
+    F: Future<Output = Answer<T>>,
 {
+    let turnstile = Turnstile::new(leg, limits);
+    let (turn, tunnel) = (turnstile.turn(), RefCell::new(None));
     let service = service_fn(|request| {
         let answer = answer(request);
-        async { Ok::<_, Infallible>(answer.await) }
+        Box::pin(async {
+            let response = match answer.await {
+                Answer::Response(response) => response,
+                Answer::Tunnel(response, opened) => {
+                    tunnel.replace(Some(opened));
+                    response
+                }
+            };
+            Ok::<_, Infallible>(response.map(|body| Spoken { body, turn: turn.clone() }))
+        })
     });
-    let outcome = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
-        .max_buf_size(max_head.max(SMALLEST_BUFFER))
-        .serve_connection(TokioIo::new(leg), service)
-        .with_upgrades()
-        .await;
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "a client's connection ended early");
-    }
-}
-
-/// A client's valid wish for a tunnel, and the one right to answer it.
-pub struct Opening {
-    /// What it offers.
-    pub offer: Offer,
-    leg: OnUpgrade,
-}
-
-impl Opening {
-    /// Judges the request's handshake.
-    pub fn read(request: &mut Request<Incoming>) -> Result<Opening, BadRequest> {
-        let offer = handshake::read_request(request.method(), request.version(), request.headers())?;
-        Ok(Opening { offer, leg: hyper::upgrade::on(request) })
-    }
-
-    /// The answer that opens the tunnel, from the service's own (verified) answer, and the client's leg once that is sent.
-    pub fn accept(self, answered: HeaderMap) -> (Response<Body>, impl Future<Output = io::Result<Leg>>) {
-        let mut response = Response::new(empty());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        *response.headers_mut() = answered;
-        keep_end_to_end(response.headers_mut());
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-        (response, leg_of(self.leg))
-    }
-}
-
-/// The leg of an upgraded connection of either side, with the bytes that hyper had read too many.
-pub async fn leg_of(upgrade: OnUpgrade) -> io::Result<Leg> {
-    let upgraded: Upgraded = upgrade.await.map_err(io::Error::other)?;
-    let parts =
-        upgraded.downcast::<TokioIo<Leg>>().map_err(|_| io::Error::other("the connection is no leg of ours"))?;
-    let mut leg = parts.io.into_inner();
-    leg.unread_first(&parts.read_buf);
-    Ok(leg)
-}
-
-/// Says a last word and closes: reads on for a moment, since closing with unread bytes would reset the connection and take
-/// the word away again (RFC 1122 4.2.2.13).
-pub async fn goodbye(mut leg: Leg, word: &[u8]) {
-    const LINGER: Duration = Duration::from_secs(1);
-    const MOST: u64 = 256 * 1024;
-    let said = async {
-        leg.write_all(word).await?;
-        leg.shutdown().await?;
-        tokio::io::copy(&mut leg.take(MOST), &mut tokio::io::sink()).await
+    let mut connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_buf_size(limits.size.max(SMALLEST_BUFFER))
+        .serve_connection(TokioIo::new(turnstile), service);
+    let outcome = tokio::select! {
+        outcome = poll_fn(|task| connection.poll_without_shutdown(task)) => outcome,
+        () = stopping => {
+            Pin::new(&mut connection).graceful_shutdown();
+            poll_fn(|task| connection.poll_without_shutdown(task)).await
+        }
     };
-    // The peer may be gone: then there was nobody to tell.
-    let _ = tokio::time::timeout(LINGER, said).await;
+    let (leg, refusal) = connection.into_parts().io.into_inner().into_parts();
+    match (outcome, tunnel.into_inner(), refusal) {
+        (Err(error), ..) => Ended::Broken(leg, error),
+        (Ok(()), Some(opened), _) => Ended::Tunnel(leg, opened),
+        (Ok(()), None, Some(refusal)) => Ended::Refused(leg, refusal),
+        (Ok(()), None, None) => Ended::Over(leg),
+    }
+}
+
+/// The body of an answer, whose end is noted.
+struct Spoken {
+    body: Body,
+    turn: Rc<Cell<Turn>>,
+}
+
+impl HttpBody for Spoken {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(task)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Spoken {
+    fn drop(&mut self) {
+        self.turn.set(Turn::Said);
+    }
+}
+
+/// The answer that opens a tunnel, from the service's own (verified) answer.
+pub fn accepted(answered: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.headers_mut() = answered;
+    keep_end_to_end(response.headers_mut());
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+    response
 }

@@ -4,9 +4,15 @@
 
 pub mod datagrams;
 mod detect;
+mod extent;
+mod goodbye;
 mod h1;
+mod head;
 mod origin;
+mod turnstile;
 
 pub use detect::{Seen, greet};
-pub use h1::{Opening, converse, goodbye, leg_of};
+pub use goodbye::goodbye;
+pub use h1::{Answer, Ended, accepted, converse};
 pub use origin::allowed;
+pub use turnstile::HeadLimits;

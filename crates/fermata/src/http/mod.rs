@@ -4,9 +4,10 @@
 mod forwarded;
 mod headers;
 mod reply;
+mod upload;
 mod upstream;
 
-pub use forwarded::{Visitor, believe};
-pub use headers::{keep_end_to_end, request_for_service};
+pub use forwarded::{REQUEST_ID, Visitor};
+pub use headers::{keep_end_to_end, request_for_service, response_for_client, settle_host};
 pub use reply::{Body, Refusal, empty, whole};
-pub use upstream::{Patience, Upstreams, connect_any, exchange, passed_on};
+pub use upstream::{Exchanged, Patience, Upstreams, connect_any, exchange, passed_on};

@@ -29,10 +29,16 @@ pub fn whole(body: Full<Bytes>) -> Body {
 pub enum Refusal {
     /// The bytes are no HTTP/1 request.
     Malformed(&'static str),
+    /// It needs something that is not known here.
+    NotImplemented(&'static str),
     /// The head is larger than this many bytes.
     HeadTooLarge(usize),
+    /// The head has more than this many headers.
+    TooManyHeaders(usize),
     /// The head did not come in time.
     HeadTimeout(Duration),
+    /// The body stopped for this long.
+    BodyTimeout(Duration),
     /// TLS on a port without it.
     TlsOnHttp(u16),
     /// HTTP on a port with TLS.
@@ -105,8 +111,9 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Refusal::Malformed(_) | Refusal::TlsOnHttp(_) | Refusal::HttpOnTls(_) => StatusCode::BAD_REQUEST,
-            Refusal::HeadTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Refusal::HeadTimeout(_) => StatusCode::REQUEST_TIMEOUT,
+            Refusal::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
+            Refusal::HeadTooLarge(_) | Refusal::TooManyHeaders(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Refusal::HeadTimeout(_) | Refusal::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
             Refusal::Http2 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Refusal::NoService { .. } => StatusCode::NOT_FOUND,
             Refusal::NoInstance { .. } | Refusal::Full { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -126,6 +133,10 @@ impl Refusal {
             Refusal::Malformed(problem) => {
                 (format!("This is no HTTP/1.1 request: {problem}."), "Check what the client sends.".into())
             }
+            Refusal::NotImplemented(what) => (format!("{what} is not known here."), "Do without it.".into()),
+            Refusal::TooManyHeaders(most) => {
+                (format!("The request has more than {most} headers."), "Send fewer.".into())
+            }
             Refusal::HeadTooLarge(limit) => (
                 format!("The head of the request is larger than {limit} bytes."),
                 "Send fewer or smaller headers (cookies, mostly), or raise gateway.max_head in service.yml.".into(),
@@ -133,6 +144,10 @@ impl Refusal {
             Refusal::HeadTimeout(limit) => (
                 format!("The head of the request did not arrive within {} s.", limit.as_secs_f32()),
                 "Send it at once; gateway.head_timeout in service.yml is the limit.".into(),
+            ),
+            Refusal::BodyTimeout(limit) => (
+                format!("Nothing more of the request's body came for {} s.", limit.as_secs_f32()),
+                "Send it without long pauses; gateway.answer_timeout in service.yml is the limit.".into(),
             ),
             Refusal::TlsOnHttp(port) => (
                 format!("Port {port} speaks plain HTTP, and this was TLS."),

@@ -1,26 +1,30 @@
 //! Requests to the services: over connections that are kept and used again, each thread its own.
 //!
-//! Whatever fails before the service can have seen the request is tried on another instance; nothing is tried again
-//! after that.
+//! Whatever fails before the service can have seen the request is tried again, on another instance if need be. What it may
+//! have seen is tried again only where that cannot matter: a request that may be repeated (RFC 9110 9.2.2) and met a kept
+//! connection just as the service closed it.
 
 use std::collections::HashMap;
+use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::HeaderMap;
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
 use tokio::time::Instant;
 
-use super::reply::{Body, Refusal};
+use super::reply::{Body, Refusal, empty};
+use super::upload::Upload;
 use crate::net::{Leg, dial};
-use crate::route::{Lease, Route, Target, Wish};
+use crate::route::{Lease, Place, Route, Target, Wish};
 
 /// Kept connections per endpoint and thread.
 const KEPT: usize = 32;
@@ -48,58 +52,85 @@ pub struct Patience {
     pub answer: Duration,
 }
 
+/// A connection to an instance, on which nothing is under way.
+struct Connected {
+    sender: SendRequest<Body>,
+    age: Age,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Fresh,
+    Kept,
+}
+
 impl Upstreams {
-    /// Sends an ordinary request to an instance of the route's service; returns which one answered, and what.
+    /// Sends an ordinary request to an instance of the route's service; returns which one answered, and what. The place is
+    /// held until the end of the answer.
     pub async fn forward(
         self: &Arc<Self>,
         route: &Route,
         wish: &Wish,
         request: Request<Incoming>,
         patience: Patience,
+        place: Place,
     ) -> Result<(Arc<str>, Response<Body>), Refusal> {
-        let (mut request, progress) = watched(request);
-        let connected = connect_any(route, wish, async |lease| {
-            if let Some(sender) = self.take(lease.target()).await {
-                return Ok(sender);
-            }
-            open(lease.target(), patience.connect).await
-        });
-        let (lease, mut sender) = connected.await?;
+        let (mut request, progress) = Upload::of(request);
+        let mut wanted = Age::Kept;
         loop {
-            let sent = answer_of(sender.try_send_request(request), &progress, patience.answer).await;
-            let service = lease.service();
-            match sent.ok_or_else(|| no_answer(service, patience.answer))? {
+            let connect = async |lease: &Lease| self.connect(lease.target(), wanted, patience.connect).await;
+            let (lease, Connected { mut sender, age }) = connect_any(route, wish, connect).await?;
+            let again = (age == Age::Kept).then(|| repeated(&request)).flatten();
+            let sent = progress.answer_of(sender.try_send_request(request), patience.answer).await;
+            let sent = sent.map_err(|waits_for| waits_for.refusal(lease.service(), patience.answer))?;
+            let mut error = match sent {
+                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    return Err(unusable(lease.service(), "it switches protocols, which nobody asked for"));
+                }
                 Ok(response) => {
                     let (head, body) = response.into_parts();
                     let (instance, target) = (lease.instance().clone(), lease.target().clone());
-                    let held = Answer { body, lease: Some(lease), keep: Some((self.clone(), target, sender)) };
-                    return Ok((instance, Response::from_parts(head, held.boxed_unsync())));
+                    let keep = Some((self.clone(), target, sender));
+                    let answer = Answer { body, held: Some((lease, place)), keep };
+                    return Ok((instance, Response::from_parts(head, answer.boxed_unsync())));
                 }
-                Err(mut error) => match error.take_message() {
-                    // A kept connection that the service has closed meanwhile: it has seen nothing of the request.
-                    Some(unsent) => {
-                        request = unsent;
-                        sender = open(lease.target(), patience.connect)
-                            .await
-                            .map_err(|error| unreachable(&lease, &error))?;
-                    }
-                    None => return Err(unreadable(service, &error.into_error())),
-                },
-            }
+                Err(error) => error,
+            };
+            // A connection that the service has closed meanwhile.
+            request = match (age, error.take_message().or(again)) {
+                (Age::Kept, Some(unanswered)) => unanswered,
+                _ if progress.is_broken() => {
+                    return Err(Refusal::Malformed("its body breaks off, or its chunks are broken"));
+                }
+                _ => return Err(unreadable(lease.service(), &error.into_error())),
+            };
+            wanted = Age::Fresh;
         }
+    }
+
+    async fn connect(&self, target: &Target, wanted: Age, limit: Duration) -> io::Result<Connected> {
+        if wanted == Age::Kept
+            && let Some(sender) = self.take(target)
+        {
+            return Ok(Connected { sender, age: Age::Kept });
+        }
+        let leg = dial(target, limit).await?;
+        let (sender, connection) = http1::handshake(TokioIo::new(leg)).await.map_err(io::Error::other)?;
+        tokio::task::spawn_local(connection);
+        Ok(Connected { sender, age: Age::Fresh })
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<Target, Vec<Kept>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn take(&self, target: &Target) -> Option<SendRequest<Body>> {
-        loop {
-            let Kept { mut sender, since } = self.kept().get_mut(target)?.pop()?;
-            if since.elapsed() < KEPT_FOR && sender.ready().await.is_ok() {
-                return Some(sender);
-            }
-        }
+    fn take(&self, target: &Target) -> Option<SendRequest<Body>> {
+        let mut kept = self.kept();
+        let there = kept.get_mut(target)?;
+        // One that is not ready still takes the rest of an upload that was answered early.
+        std::iter::from_fn(|| there.pop())
+            .find(|one| one.since.elapsed() < KEPT_FOR && one.sender.is_ready())
+            .map(|one| one.sender)
     }
 
     fn keep(&self, target: Target, sender: SendRequest<Body>) {
@@ -110,6 +141,18 @@ impl Upstreams {
             there.push(Kept { sender, since: Instant::now() });
         }
     }
+}
+
+/// The same request once more, where it may be repeated and has no body that would be used up.
+fn repeated(request: &Request<Body>) -> Option<Request<Body>> {
+    if !request.method().is_idempotent() || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut again = Request::new(empty());
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    Some(again)
 }
 
 /// Picks instances of the route's service until one can be connected to.
@@ -133,38 +176,52 @@ pub async fn connect_any<T>(
     Err(last.unwrap_or_else(|| Refusal::NoInstance { service: route.service().to_string() }))
 }
 
-async fn open(target: &Target, limit: Duration) -> std::io::Result<SendRequest<Body>> {
-    let leg = dial(target, limit).await?;
-    let (sender, connection) = http1::handshake(TokioIo::new(leg)).await.map_err(std::io::Error::other)?;
-    tokio::task::spawn_local(connection);
-    Ok(sender)
+/// What a service says to the wish for an upgrade.
+pub enum Exchanged {
+    /// It has switched protocols; the leg is the tunnel's from here on.
+    Switched(HeaderMap, Leg),
+    /// It has its own opinion.
+    Answered(Response<Incoming>),
 }
 
-/// Sends one request over a leg of its own: for an upgrade, after which the leg is the tunnel's.
+/// Sends the wish for an upgrade over a leg of its own.
 pub async fn exchange(
     leg: Leg,
     request: Request<Body>,
     service: &Arc<str>,
     limit: Duration,
-) -> Result<Response<Incoming>, Refusal> {
+) -> Result<Exchanged, Refusal> {
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(leg)).await.map_err(|error| unreadable(service, &error))?;
     tokio::task::spawn_local(connection.with_upgrades());
-    match tokio::time::timeout(limit, sender.send_request(request)).await {
-        Err(_) => Err(no_answer(service, limit)),
-        Ok(answer) => answer.map_err(|error| unreadable(service, &error)),
+    let answered = tokio::time::timeout(limit, sender.send_request(request)).await;
+    let response = answered
+        .map_err(|_| Refusal::NoAnswer { service: service.to_string(), waited: limit })?
+        .map_err(|error| unreadable(service, &error))?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(Exchanged::Answered(response));
     }
+    let headers = response.headers().clone();
+    let upgraded = hyper::upgrade::on(response).await.map_err(|error| unreadable(service, &error))?;
+    let parts =
+        upgraded.downcast::<TokioIo<Leg>>().map_err(|_| unusable(service, "its connection cannot be taken over"))?;
+    let mut leg = parts.io.into_inner();
+    leg.unread_first(&parts.read_buf);
+    Ok(Exchanged::Switched(headers, leg))
 }
 
-/// An answer that is passed on as it is, and holds its lease until its end.
-pub fn passed_on(response: Response<Incoming>, lease: Lease) -> Response<Body> {
-    response.map(|body| Answer { body, lease: Some(lease), keep: None }.boxed_unsync())
+/// An answer that is passed on as it is, and holds what was taken for it until its end.
+pub fn passed_on(response: Response<Incoming>, lease: Lease, place: Place) -> Response<Body> {
+    response.map(|body| Answer { body, held: Some((lease, place)), keep: None }.boxed_unsync())
 }
 
-fn unreachable(lease: &Lease, error: &std::io::Error) -> Refusal {
+fn unreachable(lease: &Lease, error: &io::Error) -> Refusal {
+    if [Errno::MFILE, Errno::NFILE].iter().any(|full| error.raw_os_error() == Some(full.raw_os_error())) {
+        return Refusal::Full { of: "This gateway".into() };
+    }
     let why = match error.kind() {
-        std::io::ErrorKind::TimedOut => "it did not accept a connection in time".to_owned(),
-        std::io::ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
+        io::ErrorKind::TimedOut => "it did not accept a connection in time".to_owned(),
+        io::ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
         _ => error.to_string(),
     };
     Refusal::Unreachable {
@@ -173,64 +230,29 @@ fn unreachable(lease: &Lease, error: &std::io::Error) -> Refusal {
     }
 }
 
-fn no_answer(service: &Arc<str>, waited: Duration) -> Refusal {
-    Refusal::NoAnswer { service: service.to_string(), waited }
-}
-
 fn unreadable(service: &Arc<str>, error: &hyper::Error) -> Refusal {
-    let problem = if error.is_incomplete_message() {
-        "it ended the connection before its answer was complete"
-    } else if error.is_parse() {
-        "it is no HTTP/1.1 answer"
-    } else if error.is_canceled() || error.is_closed() {
-        "it closed the connection"
-    } else {
-        "the connection broke"
-    };
+    unusable(
+        service,
+        if error.is_incomplete_message() {
+            "it ended the connection before its answer was complete"
+        } else if error.is_parse() {
+            "it is no HTTP/1.1 answer"
+        } else if error.is_canceled() || error.is_closed() {
+            "it closed the connection"
+        } else {
+            "the connection broke"
+        },
+    )
+}
+
+fn unusable(service: &Arc<str>, problem: &str) -> Refusal {
     Refusal::Unreadable { service: service.to_string(), problem: problem.into() }
-}
-
-/// Waits for an answer for as long as the request moves, and then for `limit`; `None` when that has passed.
-async fn answer_of<T>(answer: impl Future<Output = T>, progress: &Progress, limit: Duration) -> Option<T> {
-    let mut answer = std::pin::pin!(answer);
-    loop {
-        let seen = progress.count();
-        if let Ok(answer) = tokio::time::timeout(limit, &mut answer).await {
-            return Some(answer);
-        }
-        if progress.count() == seen {
-            return None;
-        }
-    }
-}
-
-/// How many parts of a request's body have gone.
-#[derive(Clone, Default)]
-struct Progress(Arc<AtomicU64>);
-
-impl Progress {
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-fn watched(request: Request<Incoming>) -> (Request<Body>, Progress) {
-    let progress = Progress::default();
-    let moved = progress.clone();
-    let request = request.map(|body| {
-        body.map_frame(move |frame| {
-            moved.0.fetch_add(1, Ordering::Relaxed);
-            frame
-        })
-        .boxed_unsync()
-    });
-    (request, progress)
 }
 
 /// A service's body on its way to the client.
 struct Answer {
     body: Incoming,
-    lease: Option<Lease>,
+    held: Option<(Lease, Place)>,
     keep: Option<(Arc<Upstreams>, Target, SendRequest<Body>)>,
 }
 
@@ -244,7 +266,7 @@ impl HttpBody for Answer {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(task);
         if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
-            self.lease = None;
+            self.held = None;
             if let Some((upstreams, target, sender)) = self.keep.take() {
                 upstreams.keep(target, sender);
             }

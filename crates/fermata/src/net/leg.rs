@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use rustls::pki_types::ServerName;
@@ -86,7 +87,7 @@ impl Leg {
         flush(&mut self).await?;
         first?;
         while self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
-            let outcome = std::future::poll_fn(|task| self.poll_fill(task)).await;
+            let outcome = std::future::poll_fn(|task| self.poll_read_once(task)).await;
             flush(&mut self).await?;
             if outcome? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -113,16 +114,38 @@ impl Leg {
         }
     }
 
+    /// Takes bytes from the front of [`Leg::unread`].
+    pub fn used(&mut self, count: usize) {
+        self.unread.advance(count);
+        if self.unread.is_empty() {
+            self.unread = BytesMut::new();
+        }
+    }
+
     /// Reads more into [`Leg::unread`]; 0 at the end of the stream.
     pub async fn fill(&mut self) -> io::Result<usize> {
+        std::future::poll_fn(|task| self.poll_fill(task)).await
+    }
+
+    /// The same, polled.
+    pub fn poll_fill(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let before = self.unread.len();
         loop {
-            let read = std::future::poll_fn(|task| self.poll_fill(task)).await?;
+            let read = ready!(self.poll_read_once(task))?;
             // A TLS record may carry nothing for us: a ticket, a key update.
             if read == 0 || self.unread.len() > before {
-                return Ok(self.unread.len() - before);
+                return Poll::Ready(Ok(self.unread.len() - before));
             }
         }
+    }
+
+    /// Ends the connection so that the peer sees that something is missing (a reset, RFC 9293 3.10.5).
+    pub fn abort(self) {
+        // On a UNIX socket, or one that is gone already, there is nothing to abort.
+        let _ = match &self.socket {
+            Socket::Tcp(stream) => rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO)),
+            Socket::Unix(_) => Ok(()),
+        };
     }
 
     /// Takes the leg out of the event loop, for the tunnel engine.
@@ -134,21 +157,24 @@ impl Leg {
         Ok(Parts { socket, tls: self.tls, unread: self.unread, unsent: self.unsent })
     }
 
-    /// Reads from the socket once; returns how many bytes it gave, encrypted or not.
-    fn poll_fill(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// Reads from the socket once; returns how many bytes it gave, encrypted or not. Nothing is allocated for a wait.
+    fn poll_read_once(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.ended {
             return Poll::Ready(Ok(0));
         }
-        if self.tls.is_none() {
-            self.unread.reserve(READ);
-            let read = ready!(poll_read_into(&mut self.socket, task, &mut self.unread))?;
+        let Some(tls) = &self.tls else {
+            let read = ready!(self.socket.poll_read_into(task, &mut self.unread, READ))?;
             self.ended = read == 0;
             return Poll::Ready(Ok(read));
+        };
+        let mut ciphertext = BytesMut::new();
+        let read = ready!(self.socket.poll_read_into(task, &mut ciphertext, tls.partial_len() + READ))?;
+        let outcome = self.decrypt(&mut ciphertext);
+        // What TLS wants to say (a key update's answer, an alert) goes as far as the socket takes it now.
+        if let Poll::Ready(Err(error)) = self.poll_send_unsent(task) {
+            return Poll::Ready(Err(error));
         }
-        let partial = self.tls.as_mut().map(|tls| tls.partial_len()).unwrap_or_default();
-        let mut ciphertext = BytesMut::with_capacity(partial + READ);
-        let read = ready!(poll_read_into(&mut self.socket, task, &mut ciphertext))?;
-        self.decrypt(&mut ciphertext)?;
+        outcome?;
         self.ended = read == 0 || self.tls.as_ref().is_some_and(|tls| tls.peer_closed());
         Poll::Ready(Ok(read))
     }
@@ -181,15 +207,25 @@ async fn flush(leg: &mut Leg) -> io::Result<()> {
     std::future::poll_fn(|task| leg.poll_send_unsent(task)).await
 }
 
-fn poll_read_into(socket: &mut Socket, task: &mut Context<'_>, into: &mut BytesMut) -> Poll<io::Result<usize>> {
-    // `read_buf` of an async stream grows the buffer by itself only when it is full; callers have reserved.
-    let mut future = std::pin::pin!(async {
-        match socket {
-            Socket::Tcp(stream) => tokio::io::AsyncReadExt::read_buf(stream, into).await,
-            Socket::Unix(stream) => tokio::io::AsyncReadExt::read_buf(stream, into).await,
+impl Socket {
+    /// Reads at most `room` bytes, and makes room for them only when there are some.
+    fn poll_read_into(&self, task: &mut Context<'_>, into: &mut BytesMut, room: usize) -> Poll<io::Result<usize>> {
+        loop {
+            match self {
+                Socket::Tcp(stream) => ready!(stream.poll_read_ready(task))?,
+                Socket::Unix(stream) => ready!(stream.poll_read_ready(task))?,
+            }
+            into.reserve(room);
+            let read = match self {
+                Socket::Tcp(stream) => stream.try_read_buf(into),
+                Socket::Unix(stream) => stream.try_read_buf(into),
+            };
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
         }
-    });
-    future.as_mut().poll(task)
+    }
 }
 
 fn poll_write_from(socket: &mut Socket, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -209,23 +245,14 @@ impl AsyncRead for Leg {
             };
         }
         while leg.unread.is_empty() {
-            let filled = ready!(leg.poll_fill(task));
-            // What TLS wants to say (an alert, a ticket) is sent as far as the socket takes it now.
-            let sent = leg.poll_send_unsent(task);
-            let read = filled?;
-            if let Poll::Ready(Err(error)) = sent {
-                return Poll::Ready(Err(error));
-            }
+            let read = ready!(leg.poll_read_once(task))?;
             if read == 0 || (leg.ended && leg.unread.is_empty()) {
                 return Poll::Ready(Ok(()));
             }
         }
         let length = leg.unread.len().min(into.remaining());
         into.put_slice(&leg.unread[..length]);
-        leg.unread.advance(length);
-        if leg.unread.is_empty() {
-            leg.unread = BytesMut::new();
-        }
+        leg.used(length);
         Poll::Ready(Ok(()))
     }
 }

@@ -1,4 +1,5 @@
-//! Who may come in: how many tunnels a service has, in all and by address, counted from the handshake to the tunnel's end.
+//! Who may come in: how many tunnels a service has, in all and by address, counted from the handshake to the tunnel's end;
+//! and how many tunnels and requests the gateway has.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -72,9 +73,44 @@ impl Drop for Admission {
     }
 }
 
+/// The tunnels and requests of the whole gateway.
+#[derive(Debug, Default)]
+pub struct Places(AtomicU32);
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+pub struct Place(Arc<Places>);
+
+impl Places {
+    /// Takes a place, if fewer than `most` are taken.
+    pub fn take(self: &Arc<Self>, most: Option<u32>) -> Option<Place> {
+        let free = |taken| (taken < most.unwrap_or(u32::MAX)).then(|| taken + 1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).ok()?;
+        Some(Place(self.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_gateway_has_as_many_places_as_its_file_says() {
+        let places = Arc::new(Places::default());
+        let first = places.take(Some(2)).expect("a place");
+        let second = places.take(Some(2)).expect("a place");
+        assert!(places.take(Some(2)).is_none());
+        drop(first);
+        assert!(places.take(Some(2)).is_some());
+        drop(second);
+        assert_eq!(places.0.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn a_place_is_free_again_when_its_holder_leaves() {

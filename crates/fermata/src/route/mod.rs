@@ -7,7 +7,7 @@ mod pool;
 mod table;
 mod wish;
 
-pub use admission::{Admission, Denied, Guests};
+pub use admission::{Admission, Denied, Guests, Place, Places};
 pub use pool::{Endpoint, Lease, Pool, Target};
 pub use table::{Route, Table};
 pub use wish::Wish;

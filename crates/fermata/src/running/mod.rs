@@ -34,7 +34,6 @@ use crate::route::Table;
 use crate::run::plan::ServicePlan;
 use crate::run::{Event, InstanceName, Line, Roster, StateLock, Supervisor};
 use crate::tls::{self, Certificates, Watch};
-use crate::tunnel::{Ledger, Which};
 use crate::workers::{Shared, Workers};
 
 /// How long tunnels and requests may take to end when everything stops.
@@ -179,7 +178,8 @@ impl Running {
         let tls = tls::server_config(&certificates).map_err(system)?;
         let pools = Arc::new(Pools::default());
         let table = Table::new(spec.gateway.clone(), routes(&spec, &pools));
-        let shared = Shared { table: Arc::new(ArcSwap::from_pointee(table)), ledger: Arc::new(Ledger::default()) };
+        let table = Arc::new(ArcSwap::from_pointee(table));
+        let shared = Shared { table, ledger: Arc::default(), places: Arc::default() };
         let workers = Rc::new(Workers::start(&shared).map_err(system)?);
         workers.accept(bound.doors(&tls));
         let mut waiting = Waiting::default();
@@ -284,12 +284,10 @@ impl Running {
         let Running { workers, shared, supervisor, outside, datagrams, checks, .. } = self;
         let say = async |notice| drop(outside.notices.send(notice).await);
         say(Notice::Stopping { tunnels: shared.ledger.live() }).await;
-        workers.accept(Vec::new());
         datagrams.values().for_each(AbortHandle::abort);
         let close = Arc::new(Close::new(Code::GOING_AWAY, "the gateway is stopping"));
-        workers.drain(&Which::all(), &close, Duration::ZERO).await;
         // What is left after that is cut.
-        let _ = tokio::time::timeout(STOP, workers.rest()).await;
+        let _ = tokio::time::timeout(STOP, workers.leave(close)).await;
         let mut stopping = std::pin::pin!(supervisor.stop());
         loop {
             tokio::select! {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use fermata_spec::WebSocket;
 use fermata_wire::Rules;
 
-use crate::route::{Admission, Lease};
+use crate::route::{Admission, Lease, Place};
 
 /// Names one tunnel, over all threads of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +30,8 @@ pub struct Card {
     pub lease: Lease,
     /// Its place among the service's guests.
     pub admission: Admission,
+    /// Its place among everything that the gateway carries.
+    pub place: Place,
     /// When it was opened.
     pub since: Instant,
     /// Whether the client came over TLS.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fermata::net::Parts;
-use fermata::route::{Guests, Pool, Target};
+use fermata::route::{Guests, Places, Pool, Target};
 use fermata::tunnel::{Card, Engine, Kind, Left, Ledger, Opened};
 use fermata_spec::WebSocket;
 use fermata_wire::{Close, Code, Rules};
@@ -42,6 +42,7 @@ pub struct World {
     passed: Duration,
     pool: Pool,
     guests: Arc<Guests>,
+    places: Arc<Places>,
     pub limits: Arc<WebSocket>,
     pub rules: Rules,
 }
@@ -71,6 +72,7 @@ impl World {
             passed: Duration::ZERO,
             pool,
             guests: Arc::default(),
+            places: Arc::default(),
             limits: Arc::new(limits),
             rules: Rules { max_message, ..Rules::default() },
         }
@@ -87,6 +89,7 @@ impl World {
             client,
             lease: self.pool.take("web.1", &[]).expect("an endpoint"),
             admission: self.guests.admit(client, None, None).expect("a place"),
+            place: self.places.take(None).expect("a place"),
             since: self.now(),
             tls: false,
             rules: self.rules,
