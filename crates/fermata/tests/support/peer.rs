@@ -39,6 +39,11 @@ impl Peer {
         stdout
     }
 
+    /// Starts a client that goes on until something happens to it.
+    pub fn start(script: &str, arguments: &[&str]) -> Process {
+        Process::start(Peer::command(script).args(arguments))
+    }
+
     /// What a service.yml says as `command` to run a service.
     pub fn service_command(script: &str) -> String {
         let command = Peer::command(script);
