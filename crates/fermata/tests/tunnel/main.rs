@@ -2,6 +2,7 @@
 
 mod bytes;
 mod closing;
+mod nested;
 mod silence;
 mod stalled;
 mod tls;

@@ -192,10 +192,10 @@ fn a_client_that_takes_a_long_frame_slowly_is_alive() {
     let frame = Frame::binary(vec![7; 3_000_000]);
     world.client().reads = false;
     world.service().say(frame.bare());
-    let mut wanted = 0;
-    while world.client().got.len() < frame.bare().len() {
+    let (whole, mut wanted) = (frame.bare().len(), 0);
+    while world.client().got.len() < whole {
         // A little every 20 s: minutes in all.
-        wanted = (wanted + 200_000).min(frame.bare().len());
+        wanted = (wanted + 200_000).min(whole);
         world.client().reads = true;
         world.until("a little more", |held| held.client.got.len() >= wanted);
         world.client().reads = false;

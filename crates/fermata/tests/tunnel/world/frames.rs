@@ -82,9 +82,8 @@ impl Frame {
                 bytes.extend((long as u64).to_be_bytes());
             }
         }
-        let key = mask.unwrap_or_default();
         bytes.extend(mask.iter().flatten());
-        bytes.extend(self.payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+        bytes.extend(applied(mask, &self.payload));
         bytes
     }
 }
@@ -117,8 +116,20 @@ fn read_one(bytes: &[u8]) -> Option<(Frame, usize)> {
         127 => (usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?, 10),
         short => (usize::from(short), 2),
     };
-    let (key, at) = if second & 0x80 == 0 { ([0; 4], at) } else { (bytes.get(at..at + 4)?.try_into().ok()?, at + 4) };
-    let payload = bytes.get(at..at + length)?;
-    let payload = payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+    let (mask, at) = if second & 0x80 == 0 { (None, at) } else { (Some(bytes.get(at..at + 4)?.try_into().ok()?), at + 4) };
+    let payload = applied(mask, bytes.get(at..at + length)?);
     Some((Frame { fin: first & 0x80 != 0, opcode: first & 0x0f, payload }, at + length))
+}
+
+/// RFC 6455 5.3; the same to mask and to unmask.
+fn applied(mask: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = payload.to_vec();
+    if let Some(mask) = mask {
+        for piece in bytes.chunks_mut(4) {
+            for (byte, key) in piece.iter_mut().zip(mask) {
+                *byte ^= key;
+            }
+        }
+    }
+    bytes
 }
