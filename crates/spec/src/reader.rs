@@ -181,7 +181,7 @@ impl<'a> Field<'a> {
             if or_one {
                 return vec![Field { shape, ..self.clone() }];
             }
-            self.expect_list(shape);
+            self.expect_list();
             return Vec::new();
         };
         let item = |(number, node): (usize, &'a Node)| Field {
@@ -264,18 +264,13 @@ impl<'a> Field<'a> {
         self.expect();
     }
 
-    fn expect_list(&self, shape: &'static Shape) {
-        match self.scalar() {
-            Some(scalar) if !scalar.is_null() => self.say_help(
-                &codes::VALUE_TYPE,
-                "must be a list",
-                format!(
-                    "write [{}]",
-                    if matches!(shape, Shape::Text(_)) { quote(&scalar.text) } else { scalar.text.clone() }
-                ),
-            ),
-            _ => self.say(&codes::VALUE_TYPE, "must be a list"),
-        }
+    fn expect_list(&self) {
+        let Some(scalar) = self.scalar().filter(|scalar| !scalar.is_null()) else {
+            self.say(&codes::VALUE_TYPE, "must be a list");
+            return;
+        };
+        let items: Vec<String> = scalar.text.split(',').take(10).map(|item| quote(item.trim())).collect();
+        self.say_help(&codes::VALUE_TYPE, "must be a list", format!("write [{}]", items.join(", ")));
     }
 }
 

@@ -1,11 +1,14 @@
 //! The file as a whole: its top level, and the dialects of other files that look like it.
 
+use std::ops::Range;
+
 use crate::diagnostic::{Diagnostic, codes, quote};
 use crate::grammar::{Key, Now, OldKey, Others, Section, Shape, Word};
 use crate::model::{Database, Firewall, Gateway, LoadBalancer, Places, Service, Spec, Tls};
 use crate::reader::{self, Field, Fields, Reading};
 use crate::tree::{Entry, Kind, Node};
 
+use super::dialects::Dialect;
 use super::edge::{self, FIREWALL, GATEWAY, LOAD_BALANCER, TLS};
 use super::service::{self, SERVICE};
 
@@ -62,13 +65,6 @@ const DATABASES: Shape = Shape::List(&Shape::Choice(&[
     Word { word: "glusterfs", about: "GlusterFS." },
 ]));
 
-/// Keys of a docker-compose service that no service.yml ever had.
-const COMPOSE_KEYS: &[&str] =
-    &["build", "depends_on", "environment", "env_file", "container_name", "links", "networks", "expose", "restart"];
-
-/// Keys that both formats have.
-const SHARED_KEYS: &[&str] = &["image", "command", "ports", "volumes"];
-
 /// What the sections of a file say.
 #[derive(Debug, Default)]
 pub(crate) struct Sections {
@@ -98,7 +94,6 @@ pub(crate) fn none(reading: &Reading) -> Sections {
 
 /// Reads a document, whichever dialect it is in.
 pub(crate) fn read(root: &Node, reading: &Reading) -> Sections {
-    let field = |node| Field { node, path: String::new(), place: 0..0, key_place: 0..0, shape: &FILE_SHAPE, reading };
     if root.is_null() {
         return none(reading);
     }
@@ -111,45 +106,44 @@ pub(crate) fn read(root: &Node, reading: &Reading) -> Sections {
         );
         return Sections::default();
     };
-    if let Some(place) = compose(entries) {
-        let help = "convert it first: fermata import compose.yml";
-        say(
-            reading,
-            Diagnostic::new(&codes::FILE_COMPOSE, "", place, "this looks like a docker-compose file").help(help),
-        );
-        return Sections::default();
-    }
-    let environments = environments(entries);
-    match environments.as_slice() {
-        [] => sections(&field(root)),
-        [alone] => {
+    match Dialect::of(entries) {
+        Dialect::Ours => sections(&top(root, 0..0, reading)),
+        Dialect::Foreign(diagnostic) => {
+            say(reading, *diagnostic);
+            Sections::default()
+        }
+        Dialect::Environment(alone) => {
             let name = &alone.key.text;
             let message = format!("environment {} at the top level; services stand there now", quote(name));
             let help = format!("remove the line \"{name}:\" and move what is below it two columns to the left");
             say(reading, Diagnostic::new(&codes::FILE_ENVIRONMENT, "", alone.key_span.clone(), message).help(help));
             beside(alone, entries, reading);
-            let field = Field { key_place: alone.key_span.clone(), ..field(&alone.value) };
-            sections(&field)
+            sections(&top(&alone.value, alone.key_span.clone(), reading))
         }
-        [first, others @ ..] => {
-            let names = reader::list(environments.iter().take(10).map(|entry| entry.key.text.as_str()));
-            let mut diagnostic = Diagnostic::new(
-                &codes::FILE_ENVIRONMENTS,
-                "",
-                first.key_span.clone(),
-                format!("which environment is meant: {names}?"),
-            )
-            .help("keep one file for each, with services at its top level");
-            for other in others.iter().take(9) {
-                diagnostic = diagnostic.also(other.key_span.clone(), "");
-            }
-            say(reading, diagnostic);
-            for environment in &environments {
-                sections(&Field { key_place: environment.key_span.clone(), ..field(&environment.value) });
+        Dialect::Environments(environments) => {
+            say_several(&environments, reading);
+            // Each is looked at for its own faults; none is chosen.
+            for environment in environments {
+                sections(&top(&environment.value, environment.key_span.clone(), reading));
             }
             Sections::default()
         }
     }
+}
+
+/// The top level; `place` is where to point for it.
+fn top<'a>(node: &'a Node, place: Range<usize>, reading: &'a Reading) -> Field<'a> {
+    Field { node, path: String::new(), place: place.clone(), key_place: place, shape: &FILE_SHAPE, reading }
+}
+
+fn say_several(environments: &[&Entry], reading: &Reading) {
+    let names = reader::list(environments.iter().take(10).map(|entry| entry.key.text.as_str()));
+    let mut places = environments.iter().take(10).map(|entry| entry.key_span.clone());
+    let first = places.next().unwrap_or_default();
+    let message = format!("which environment is meant: {names}?");
+    let diagnostic = Diagnostic::new(&codes::FILE_ENVIRONMENTS, "", first, message);
+    let diagnostic = places.fold(diagnostic, |diagnostic, place| diagnostic.also(place, ""));
+    say(reading, diagnostic.help("keep one file for each, with services at its top level"));
 }
 
 /// What stands beside an environment belongs to none.
@@ -170,38 +164,15 @@ fn say(reading: &Reading, diagnostic: Diagnostic) {
     reading.said.add(diagnostic);
 }
 
-/// Where it shows that the file is for docker-compose: at a key that only compose has, in a file without one that only
-/// this format has.
-fn compose(entries: &[Entry]) -> Option<std::ops::Range<usize>> {
-    let is_compose = |entry: &&Entry| COMPOSE_KEYS.contains(&entry.key.text.as_str());
-    let is_ours = |entry: &Entry| {
-        let name = entry.key.text.as_str();
-        !SHARED_KEYS.contains(&name) && SERVICE.keys.iter().any(|key| key.name == name)
-    };
-    // The first compose format has its services at the top level.
-    let services =
-        entries.iter().find(|entry| entry.key.text == "services").map_or(entries, |entry| entry.value.entries());
-    let keys = || services.iter().flat_map(|service| service.value.entries());
-    if keys().any(is_ours) {
-        return None;
-    }
-    keys().find(is_compose).map(|entry| entry.key_span.clone())
-}
-
-/// The environments of a file of the oldest dialect: maps at the top level with services in them.
-fn environments(entries: &[Entry]) -> Vec<&Entry> {
-    let has = |entry: &Entry, key: &str| entry.value.entries().iter().any(|entry| entry.key.text == key);
-    if entries.iter().any(|entry| entry.key.text == "services") {
-        return Vec::new();
-    }
-    entries.iter().filter(|entry| has(entry, "services")).collect()
-}
-
 /// The sections, `services` even where its name is misspelt.
 fn sections(field: &Field<'_>) -> Sections {
     let entries = field.node.entries();
     let right = |entry: &Entry| FILE.keys.iter().any(|key| key.name == entry.key.text);
-    let near = |entry: &&Entry| !right(entry) && reader::nearest(&entry.key.text, ["services"].into_iter()).is_some();
+    let near = |entry: &&Entry| {
+        !right(entry)
+            && matches!(entry.value.kind, Kind::Map(_))
+            && reader::nearest(&entry.key.text, ["services"].into_iter()).is_some()
+    };
     let misspelt =
         if entries.iter().any(|entry| entry.key.text == "services") { None } else { entries.iter().find(near) };
     let Some(misspelt) = misspelt else { return read_sections(field) };

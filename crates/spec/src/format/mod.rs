@@ -1,6 +1,7 @@
 //! The format: one file for each section, with the table of its keys and the reader that makes values of them.
 
 pub(crate) mod constraints;
+mod dialects;
 pub(crate) mod edge;
 pub(crate) mod environment;
 pub(crate) mod file;

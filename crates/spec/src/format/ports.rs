@@ -176,6 +176,10 @@ fn say_no_port(field: &Field<'_>, place: Range<usize>, text: &str) {
     } else if let Some((port, protocol)) = text.split_once('/') {
         let help = format!("write it in the long form: container: {port}, {}: {port}", protocol.to_ascii_lowercase());
         diagnostic(&codes::PORT, format!("{} is not a port", quote(text))).help(help)
+    } else if text.contains(',') {
+        let items: Vec<String> = text.split(',').take(10).map(|item| quote(item.trim())).collect();
+        diagnostic(&codes::PORT_LIST, format!("{} is several ports in one", quote(text)))
+            .help(format!("write [{}]", items.join(", ")))
     } else {
         diagnostic(&codes::PORT, format!("{} is not a port; use 1 to 65535", quote(text)))
     };

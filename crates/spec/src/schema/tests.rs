@@ -16,6 +16,8 @@ const STRUCTURAL: &[&str] = &[
     codes::FILE_COMPOSE.name,
     codes::FILE_EMPTY.name,
     codes::FILE_ENVIRONMENTS.name,
+    codes::FILE_KAMAL.name,
+    codes::FILE_KUBERNETES.name,
     codes::FILE_SERVICES.name,
     codes::FILE_VERSION.name,
     codes::KEY_MISSING.name,

@@ -27,6 +27,19 @@ codes! {
         wrong: "services:\n  web:\n    build: .\n    depends_on: [db]\n",
         right: "services:\n  web:\n    build_root: .\n    requires: [db]\n  db:\n    image: redis\n",
     }
+    FILE_KAMAL = Error "E-FILE-KAMAL" {
+        title: "a deploy.yml of Kamal",
+        text: "The file has one service and the servers that it is deployed to. fermata import makes a service.yml of it and says \
+               what could not be carried over.",
+        wrong: "service: web\nimage: example/web\nservers: [10.0.0.11]\n",
+        right: "services:\n  web:\n    image: example/web\nload_balancer:\n  servers: [{name: web1, address: 10.0.0.11}]\n",
+    }
+    FILE_KUBERNETES = Error "E-FILE-KUBERNETES" {
+        title: "a Kubernetes manifest",
+        text: "The file has apiVersion and kind. Fermata writes such manifests from a service.yml and does not read them.",
+        wrong: "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n",
+        right: "services:\n  web:\n    image: example/web\n",
+    }
     FILE_ENVIRONMENT = Warning "W-FILE-ENVIRONMENT" {
         title: "an environment at the top level",
         text: "The oldest files (2014 to 2017) have environments such as production at the top level and services below each. With \

@@ -60,7 +60,7 @@ fn explain(complaint: &Complaint<'_>, line: &Line<'_>) -> Option<Explanation> {
     Some(Explanation::sure(complaint, line, diagnostic))
 }
 
-/// `command: echo a: b`.
+/// `command: echo a: b`, `container: 3000 http: 80`.
 pub(super) fn in_value(complaint: &Complaint<'_>) -> Option<Explanation> {
     if !complaint.says("mapping values are not allowed") {
         return None;
@@ -71,9 +71,16 @@ pub(super) fn in_value(complaint: &Complaint<'_>) -> Option<Explanation> {
         return None;
     }
     let start = line.body().len() - value.len();
+    let place = line.body_part(start..line.body().len());
+    let second = value.split_once(' ').filter(|(first, _)| first.bytes().all(|byte| byte.is_ascii_digit()));
+    if let Some((_, rest)) = second {
+        let message = format!("two keys stand on one line, {key} and {}", rest.split(':').next().unwrap_or_default());
+        let diagnostic = Diagnostic::new(&codes::YAML_COLON, "", place, message);
+        let help = format!("write {rest} on a line of its own, below {key}");
+        return Some(Explanation::sure(complaint, line, diagnostic.help(help)));
+    }
     let message = format!("the value of {key} has a colon in it and must be quoted");
+    let diagnostic = Diagnostic::new(&codes::YAML_COLON, "", place, message);
     let help = if value.contains('\'') { "put it into \"…\"".to_owned() } else { format!("write {key}: '{value}'") };
-    let diagnostic =
-        Diagnostic::new(&codes::YAML_COLON, "", line.body_part(start..line.body().len()), message).help(help);
-    Some(Explanation::sure(complaint, line, diagnostic))
+    Some(Explanation::sure(complaint, line, diagnostic.help(help)))
 }
