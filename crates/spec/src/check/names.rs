@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, codes, quote};
-use crate::format::file::is_service_name;
+use crate::format::services::is_service_name;
 use crate::model::Service;
 use crate::reader::{Reading, nearest, segment};
 

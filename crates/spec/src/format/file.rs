@@ -9,8 +9,12 @@ use crate::reader::{self, Field, Fields, Reading};
 use crate::tree::{Entry, Kind, Node};
 
 use super::dialects::Dialect;
-use super::edge::{self, FIREWALL, GATEWAY, LOAD_BALANCER, TLS};
-use super::service::{self, SERVICE};
+use super::firewall::FIREWALL;
+use super::gateway::GATEWAY;
+use super::load_balancer::LOAD_BALANCER;
+use super::services::SERVICES;
+use super::tls::TLS;
+use super::{firewall, gateway, load_balancer, services, tls};
 
 /// The top level.
 pub(crate) const FILE: Section = Section {
@@ -52,8 +56,6 @@ pub(crate) const FILE: Section = Section {
     }],
     others: Others::RefusedButExtensions,
 };
-
-const SERVICES: Shape = Shape::Table { names: "^[A-Za-z0-9_.-]+$", least: 1, values: &Shape::Section(&SERVICE) };
 
 const DATABASES: Shape = Shape::List(&Shape::Choice(&[
     Word { word: "postgresql", about: "PostgreSQL." },
@@ -198,12 +200,12 @@ fn read_sections(field: &Field<'_>) -> Sections {
         read_version(&version);
     }
     Sections {
-        services: fields.get("services").map(|field| services(&field)).unwrap_or_default(),
+        services: fields.get("services").map(|field| services::read(&field)).unwrap_or_default(),
         databases: databases(&fields),
-        tls: fields.get("tls").map(|field| edge::tls(&field)).unwrap_or_default(),
-        gateway: fields.get("gateway").map(|field| edge::gateway(&field)).unwrap_or_default(),
-        load_balancer: fields.get("load_balancer").and_then(|field| edge::load_balancer(&field)),
-        firewall: fields.get("firewall").map(|field| edge::firewall(&field)).unwrap_or_default(),
+        tls: fields.get("tls").map(|field| tls::read(&field)).unwrap_or_default(),
+        gateway: fields.get("gateway").map(|field| gateway::read(&field)).unwrap_or_default(),
+        load_balancer: fields.get("load_balancer").and_then(|field| load_balancer::read(&field)),
+        firewall: fields.get("firewall").map(|field| firewall::read(&field)).unwrap_or_default(),
     }
 }
 
@@ -216,81 +218,6 @@ fn read_version(field: &Field<'_>) {
             "write version: 2, or leave it out",
         );
     }
-}
-
-fn services(field: &Field<'_>) -> Vec<Service> {
-    let Kind::Map(entries) = &field.node.kind else {
-        if field.node.is_null() && field.reading.partial {
-            return Vec::new();
-        }
-        let message = match field.node.kind {
-            Kind::List(_) => "must be a map of name to service, not a list",
-            _ if field.node.is_null() => "the file defines no services",
-            _ => "must be a map of name to service",
-        };
-        field.say_help(
-            &codes::FILE_EMPTY,
-            message,
-            "write the name of a service below services, and its keys below the name",
-        );
-        return Vec::new();
-    };
-    if entries.is_empty() && !field.reading.said.has(&codes::YAML_KEY) {
-        field.say(&codes::FILE_EMPTY, "the file defines no services");
-    }
-    let mut services = Vec::new();
-    for (entry, value) in field.table() {
-        match (entry.key.text.as_str(), &value.node.kind) {
-            (
-                name @ ("databases" | "version" | "tls" | "gateway" | "load_balancer" | "firewall"),
-                Kind::List(_) | Kind::Scalar(_),
-            ) if !value.node.is_null() => {
-                let place = entry.key_span.clone();
-                let message = format!("{name} belongs beside services, not below it");
-                let help =
-                    format!("move it {} columns to the left", if value.path.contains('.') { "two" } else { "some" });
-                say(field.reading, Diagnostic::new(&codes::KEY_PLACE, value.path.clone(), place, message).help(help));
-            }
-            (name, Kind::List(_) | Kind::Scalar(_))
-                if !value.node.is_null() && SERVICE.keys.iter().any(|key| key.name == name) =>
-            {
-                let message = format!("{name} is a key of a service and stands where services are named");
-                let help = "indent it deeper, below the name of its service";
-                let place = entry.key_span.clone();
-                say(field.reading, Diagnostic::new(&codes::KEY_PLACE, value.path.clone(), place, message).help(help));
-            }
-            (name, _) => services.extend(one(name, entry, &value)),
-        }
-    }
-    services
-}
-
-fn one(name: &str, entry: &Entry, value: &Field<'_>) -> Option<Service> {
-    check_name(name, entry, value);
-    if value.node.is_null() && value.reading.partial {
-        return None;
-    }
-    if value.node.is_null() {
-        let help = "write its keys below it, or remove the line";
-        value.say_help(&codes::SERVICE_EMPTY, "the service has no keys", help);
-        return None;
-    }
-    service::read(name, value)
-}
-
-/// A service's name is its host name among services.
-fn check_name(name: &str, entry: &Entry, value: &Field<'_>) {
-    if !is_service_name(name) {
-        let message = format!("{} is not a name for a service", quote(name));
-        let diagnostic = Diagnostic::new(&codes::SERVICE_NAME_BAD, value.path.clone(), entry.key_span.clone(), message);
-        say(value.reading, diagnostic.help("use letters, digits and dashes"));
-    }
-}
-
-/// What may name a service at all, as the schema's pattern says.
-pub(crate) fn is_service_name(name: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !name.is_empty() && name.bytes().all(letter)
 }
 
 fn databases(fields: &Fields<'_>) -> Vec<Database> {

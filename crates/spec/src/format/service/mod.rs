@@ -1,21 +1,32 @@
 //! One service: the table of its keys, and what makes a [`Service`] of them.
 
+mod choices;
+mod labels;
+mod security;
+mod source;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::diagnostic::{codes, quote};
-use crate::grammar::{Actor, Key, Now, OldKey, Others, Section, Shape, Word};
-use crate::model::{Balance, SecurityContext, Service, Source, Sticky, WebSocket, Workload};
+use choices::{DNS, LOAD_BALANCING, STICKY, WORKLOAD, sticky, workload};
+use labels::{TAGS, annotations, tags};
+use security::{SECURITY_CONTEXT, security_context};
+use source::{command, source};
+
+pub(crate) use choices::{BALANCE, balance};
+
+use crate::grammar::{Actor, Key, Now, OldKey, Others, Section, Shape};
+use crate::model::{Service, WebSocket};
 use crate::reader::{Field, Fields};
-use crate::tree::Kind;
 
 use super::constraints::CONSTRAINTS;
 use super::environment::ENV_VARS;
 use super::health::HEALTH;
-use super::ports::PORTS;
+use super::ports::{PORTS, TCP};
 use super::values::{self, ADDRESS, COUNT_OR_NONE, DURATION, HOST_PATTERN, IMAGE, TEXT};
 use super::volumes::VOLUMES;
 use super::websocket::WEBSOCKET;
+use super::{constraints, environment, health, matches, ports, volumes, websocket};
 
 /// Docker's own default (docker stop(1), `--time`).
 const STOP_GRACE: Duration = Duration::from_secs(10);
@@ -165,7 +176,7 @@ pub(crate) const SERVICE: Section = Section {
         OldKey { name: "local_ports", shape: Shape::ListOrOne(&super::values::PORT), now: Now::Reshaped },
         OldKey { name: "public_port", shape: Shape::ListOrOne(&TEXT), now: Now::Reshaped },
         OldKey { name: "public_ports", shape: Shape::ListOrOne(&TEXT), now: Now::Reshaped },
-        OldKey { name: "tcp", shape: Shape::ListOrOne(&super::ports::TCP), now: Now::Reshaped },
+        OldKey { name: "tcp", shape: Shape::ListOrOne(&TCP), now: Now::Reshaped },
         OldKey { name: "privileged", shape: Shape::Flag, now: Now::Reshaped },
         OldKey {
             name: "pre_start_signal",
@@ -204,68 +215,11 @@ pub(crate) const SERVICE: Section = Section {
     others: Others::Refused,
 };
 
-const TAGS: Shape = Shape::Either(&[Shape::List(&TAG), TAG_TABLE]);
-
-const WORKLOAD: Shape = Shape::Choice(&[
-    Word { word: "service", about: "The same as deployment." },
-    Word { word: "deployment", about: "As many as wanted, wherever there is room." },
-    Word { word: "daemon_set", about: "One on each node." },
-]);
-
-const DNS: Shape = Shape::Choice(&[
-    Word { word: "versioned", about: "Callers of the old release get old instances, new callers new ones." },
-    Word { word: "non-versioned", about: "Everybody gets the new ones." },
-]);
-
-const LOAD_BALANCING: Shape = Shape::Choice(&[
-    Word { word: "roundrobin", about: "One after the other." },
-    Word { word: "sticky", about: "The one that was given last." },
-    Word { word: "closest", about: "Those on the caller's own server first." },
-]);
-
-/// `balance` of a service and of the load balancer.
-pub(crate) const BALANCE: Shape = Shape::Choice(&[
-    Word { word: "leastconn", about: "Fewest live connections and tunnels." },
-    Word { word: "roundrobin", about: "One after the other." },
-    Word { word: "random", about: "The less loaded of two drawn at random." },
-    Word { word: "source", about: "By the visitor's address." },
-]);
-
-const STICKY: Shape = Shape::Choice(&[
-    Word { word: "cookie", about: "A cookie pins the visitor." },
-    Word { word: "off", about: "Each request is balanced on its own." },
-]);
-
-const SECURITY_CONTEXT: Section = Section {
-    name: "security_context",
-    keys: &[
-        Key::new("fs_group", ID, "Group that owns mounted volumes.", "fs_group: 1000").actor(Actor::Render),
-        Key::new("host_ipc", Shape::Flag, "Share the host's IPC namespace.", "host_ipc: false"),
-        Key::new("host_network", Shape::Flag, "Share the host's network.", "host_network: false"),
-        Key::new("host_pid", Shape::Flag, "Share the host's process ids.", "host_pid: false"),
-        Key::new("privileged", Shape::Flag, "All rights of root on the host.", "privileged: false"),
-        Key::new("run_as_group", ID, "Group id of the process.", "run_as_group: 1000"),
-        Key::new("run_as_non_root", Shape::Flag, "Refuse to run as root.", "run_as_non_root: true"),
-        Key::new("run_as_user", ID, "User id of the process.", "run_as_user: 1000"),
-        Key::new(
-            "supplemental_groups",
-            Shape::List(&ID),
-            "Further groups of the process.",
-            "supplemental_groups: [2000]",
-        ),
-    ],
-    old: &[],
-    others: Others::Refused,
-};
-
-/// A user or group id of Linux.
-const ID: Shape = Shape::Integer { min: 0, max: u32::MAX as i64 };
-
 /// A service of this name.
 pub(crate) fn read(name: &str, field: &Field<'_>) -> Option<Service> {
     let fields = field.fields()?;
-    let ports = super::ports::read(&fields);
-    let constraints = fields.get("constraints").map(|field| super::constraints::read(&field)).unwrap_or_default();
+    let ports = ports::read(&fields);
+    let constraints = fields.get("constraints").map(|field| constraints::read(&field)).unwrap_or_default();
     let replicas = fields.get("replicas").and_then(|field| field.integer());
     let items = |name| fields.get(name).map(|field| field.items()).unwrap_or_default();
     let text = |name| fields.get(name).and_then(|field| field.text().map(str::to_owned));
@@ -273,8 +227,8 @@ pub(crate) fn read(name: &str, field: &Field<'_>) -> Option<Service> {
         name: Arc::from(name),
         source: source(field, &fields),
         ports,
-        traffic_matches: super::matches::read(&items("traffic_matches")),
-        env_vars: fields.get("env_vars").map(|field| super::environment::read(&field)).unwrap_or_default(),
+        traffic_matches: matches::read(&items("traffic_matches")),
+        env_vars: fields.get("env_vars").map(|field| environment::read(&field)).unwrap_or_default(),
         work_dir: text("work_dir"),
         replicas: replicas.unwrap_or_else(|| constraints.min_count.unwrap_or(1).max(1)),
         requires: items("requires").iter().filter_map(|field| field.text().map(Arc::from)).collect(),
@@ -282,8 +236,8 @@ pub(crate) fn read(name: &str, field: &Field<'_>) -> Option<Service> {
             .get("stop_grace")
             .and_then(|field| values::seconds(&field, values::duration))
             .unwrap_or(STOP_GRACE),
-        health: fields.get("health").map(|field| super::health::read(&field)).unwrap_or_default(),
-        volumes: items("volumes").iter().filter_map(super::volumes::read).collect(),
+        health: fields.get("health").map(|field| health::read(&field)).unwrap_or_default(),
+        volumes: items("volumes").iter().filter_map(volumes::read).collect(),
         tags: fields.get("tags").map(|field| tags(&field)).unwrap_or_default(),
         annotations: fields.get("annotations").map(|field| annotations(&field)).unwrap_or_default(),
         workload: workload(&fields),
@@ -295,49 +249,11 @@ pub(crate) fn read(name: &str, field: &Field<'_>) -> Option<Service> {
         service_account_name: text("service_account_name"),
         balance: fields.get("balance").and_then(|field| balance(&field)).unwrap_or_default(),
         sticky: sticky(&fields),
-        websocket: fields.get("websocket").map_or_else(WebSocket::default, |field| super::websocket::read(&field)),
+        websocket: fields.get("websocket").map_or_else(WebSocket::default, |field| websocket::read(&field)),
         constraints,
     };
     others(&fields);
     Some(service)
-}
-
-/// What makes the instances: an address before all, then an image, a source to build, a command, or nothing.
-fn source(field: &Field<'_>, fields: &Fields<'_>) -> Source {
-    let text = |name| fields.get(name).and_then(|field| field.text().map(str::to_owned));
-    let (image, written) = (fields.get("image"), fields.get("address"));
-    let command = command(fields, "command");
-    let (root, dockerfile) = (text("build_root"), text("dockerfile_path"));
-    let (git_url, git_branch) = (text("git_url"), text("git_branch"));
-    let image_name = image.as_ref().and_then(|field| field.parse(values::image));
-    if let Some(written) = written {
-        let addresses = written.items().iter().filter_map(|field| field.parse(values::address)).collect();
-        let started = ["image", "command"].into_iter().find_map(|name| Some((name, fields.get(name)?)));
-        if let Some((name, other)) = started {
-            let message = format!("the service runs already at its address, so {name} starts nothing");
-            let diagnostic =
-                written.diagnostic(&codes::SOURCE_TWICE, message).also(other.key_place.clone(), "without effect");
-            field.reading.said.add(diagnostic.help("remove one of the two"));
-        }
-        return Source::Running(addresses);
-    }
-    if let Some(image) = image_name {
-        return Source::Image { image, command };
-    }
-    if image.is_some() {
-        return Source::Running(Vec::new());
-    }
-    if root.is_some() || dockerfile.is_some() || git_url.is_some() {
-        return Source::Build { root, dockerfile, git_url, git_branch, command };
-    }
-    match command {
-        Some(command) => Source::Command(command),
-        None => Source::Running(Vec::new()),
-    }
-}
-
-fn command(fields: &Fields<'_>, name: &str) -> Option<String> {
-    fields.get(name).and_then(|field| super::environment::command(&field))
 }
 
 /// Keys that nothing in the model comes from; they are checked all the same.
@@ -351,90 +267,4 @@ fn others(fields: &Fields<'_>) {
     for name in ["dns_behaviour", "load_balancing"] {
         fields.get(name).and_then(|field| field.choice());
     }
-}
-
-/// `k=v`, `k:v` or `k` in a list; a map in files that an old converter wrote.
-fn tags(field: &Field<'_>) -> Vec<(String, String)> {
-    if let Kind::Map(_) = field.node.kind {
-        let tags = tag_table(field);
-        let written: Vec<String> = tags.iter().take(5).map(|(key, value)| quote(&format!("{key}={value}"))).collect();
-        field.say_help(&codes::VALUE_OLD, "tags are a list now", format!("write tags: [{}]", written.join(", ")));
-        return tags;
-    }
-    let list = Field { shape: &Shape::List(&TAG), ..field.clone() };
-    list.items().iter().flat_map(tag).collect()
-}
-
-const TAG: Shape = Shape::Either(&[TEXT, TAG_TABLE]);
-
-const TAG_TABLE: Shape = Shape::Table { names: "", least: 0, values: &Shape::Anything };
-
-fn tag(field: &Field<'_>) -> Vec<(String, String)> {
-    // `- key: value` without quotes is a map of one entry, and clear enough.
-    if let Kind::Map(_) = field.node.kind {
-        return tag_table(field);
-    }
-    let Some(text) = field.text() else { return Vec::new() };
-    let (key, value) = text.split_once(['=', ':']).unwrap_or((text, ""));
-    vec![(key.trim().to_owned(), value.trim().to_owned())]
-}
-
-fn tag_table(field: &Field<'_>) -> Vec<(String, String)> {
-    let table = Field { shape: &TAG_TABLE, ..field.clone() };
-    let value = |value: &Field<'_>| if value.node.is_null() { "" } else { value.text().unwrap_or_default() }.to_owned();
-    table.table().iter().map(|(entry, field)| (entry.key.text.clone(), value(field))).collect()
-}
-
-fn annotations(field: &Field<'_>) -> Vec<(String, String)> {
-    field.table().iter().filter_map(|(entry, value)| Some((entry.key.text.clone(), value.text()?.to_owned()))).collect()
-}
-
-fn workload(fields: &Fields<'_>) -> Workload {
-    match fields.get("type").and_then(|field| field.choice()) {
-        Some("daemon_set") => Workload::DaemonSet,
-        _ => Workload::Deployment,
-    }
-}
-
-/// `balance`.
-pub(crate) fn balance(field: &Field<'_>) -> Option<Balance> {
-    Some(match field.choice()? {
-        "roundrobin" => Balance::Roundrobin,
-        "random" => Balance::Random,
-        "source" => Balance::Source,
-        _ => Balance::Leastconn,
-    })
-}
-
-fn sticky(fields: &Fields<'_>) -> Sticky {
-    match fields.get("sticky").and_then(|field| field.choice()) {
-        Some("cookie") => Sticky::Cookie,
-        _ => Sticky::Off,
-    }
-}
-
-fn security_context(fields: &Fields<'_>) -> SecurityContext {
-    let mut context = SecurityContext::default();
-    if let Some(fields) = fields.get("security_context").and_then(|field| field.fields()) {
-        let flag = |name| fields.get(name).and_then(|field| field.flag());
-        let id = |name| fields.get(name).and_then(|field| field.integer());
-        let groups = fields.get("supplemental_groups").map(|field| field.items()).unwrap_or_default();
-        context = SecurityContext {
-            fs_group: id("fs_group"),
-            host_ipc: flag("host_ipc"),
-            host_network: flag("host_network"),
-            host_pid: flag("host_pid"),
-            privileged: flag("privileged"),
-            run_as_group: id("run_as_group"),
-            run_as_non_root: flag("run_as_non_root"),
-            run_as_user: id("run_as_user"),
-            supplemental_groups: groups.iter().filter_map(Field::integer).collect(),
-        };
-    }
-    if let Some(field) = fields.old("privileged") {
-        let help = "write security_context: {privileged: true}";
-        field.say_help(&codes::KEY_OLD, "\"privileged\" is now part of \"security_context\"", help);
-        context.privileged = context.privileged.or_else(|| field.flag());
-    }
-    context
 }

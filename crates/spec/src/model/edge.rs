@@ -1,0 +1,173 @@
+//! What stands beside the services: certificates, gateway, load balancer, firewall, databases.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::Balance;
+
+/// `databases`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Database {
+    Postgresql,
+    Mysql,
+    Redis,
+    Mongodb,
+    Elasticsearch,
+    Rabbitmq,
+    Glusterfs,
+}
+
+/// `tls`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// Certificate chains and their keys, PEM files, relative to the file's folder.
+    pub certificates: Vec<Certificate>,
+    /// `acme`.
+    pub acme: Option<Acme>,
+}
+
+/// One certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "paths of PEM files")]
+pub struct Certificate {
+    pub cert: String,
+    pub key: String,
+}
+
+/// `acme`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acme {
+    /// Contact.
+    pub email: Option<String>,
+    /// Names to get certificates for.
+    pub domains: Vec<String>,
+    /// Directory URL; default Let's Encrypt.
+    pub directory: Option<String>,
+}
+
+/// `gateway`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gateway {
+    /// Addresses the public ports are bound on. Default `0.0.0.0` and `::`.
+    pub bind: Vec<IpAddr>,
+    /// Whose X-Forwarded-* and PROXY protocol are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// All tunnels and requests together. Default: no limit but descriptors.
+    pub max_connections: Option<u32>,
+    /// `tester`; `None`: on loopback addresses only.
+    pub tester: Option<bool>,
+    /// Reading a request head. Default 10 s.
+    pub head_timeout: Duration,
+    /// Connecting to one instance. Default 5 s.
+    pub connect_timeout: Duration,
+    /// The service's answer to an upgrade, or the head of its answer to a request. Default 30 s.
+    pub answer_timeout: Duration,
+    /// Bytes of a request head. Default 32 KiB.
+    pub max_head: usize,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Gateway {
+            bind: vec![IpAddr::from([0, 0, 0, 0]), IpAddr::from([0u16; 8])],
+            trusted_proxies: Vec::new(),
+            max_connections: None,
+            tester: None,
+            head_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            answer_timeout: Duration::from_secs(30),
+            max_head: 32 * 1024,
+        }
+    }
+}
+
+/// An address range in CIDR notation; a single address is /32 or /128.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network {
+    /// The network's address, host bits cleared.
+    pub address: IpAddr,
+    /// Bits that count.
+    pub prefix: u8,
+}
+
+impl Network {
+    /// Whether `ip` lies in this range. An IPv4 address mapped into IPv6 (RFC 4291 2.5.5.2) is an IPv4 address.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        match (self.address, ip.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(ip)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+                u32::from(network) & mask == u32::from(ip) & mask
+            }
+            (IpAddr::V6(network), IpAddr::V6(ip)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+                u128::from(network) & mask == u128::from(ip) & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+/// `load_balancer`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadBalancer {
+    /// `builtin` or `haproxy`.
+    pub engine: LbEngine,
+    /// The web servers.
+    pub servers: Vec<Server>,
+    /// `balance`.
+    pub balance: Balance,
+    /// A request line, `GET /healthz`.
+    pub httpchk: Option<String>,
+}
+
+/// `engine`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LbEngine {
+    /// Fermata itself.
+    #[default]
+    Builtin,
+    /// A real `HAProxy`, managed.
+    Haproxy,
+}
+
+/// One web server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Unique.
+    pub name: String,
+    /// Host name or address.
+    pub address: String,
+    /// Default 1.
+    pub weight: u32,
+    /// Only when no other is alive.
+    pub backup: bool,
+    /// Free text.
+    pub zone: Option<String>,
+}
+
+/// `firewall`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Firewall {
+    /// Rules beside the default ones.
+    pub rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Port.
+    pub port: u16,
+    /// `tcp` or `udp`.
+    pub protocol: Protocol,
+    /// Whence; `None`: anywhere.
+    pub from: Option<Network>,
+}
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Protocol {
+    Tcp,
+    Udp,
+}

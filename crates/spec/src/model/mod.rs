@@ -1,0 +1,51 @@
+//! The checked model of a service.yml: what every back end reads.
+//!
+//! A value of these types has passed every check; nothing here is a string that still has to be understood.
+//! Durations are durations, ports are in 1–65535, names in `requires` exist. Only [`crate::read`] makes a [`Spec`].
+
+mod bounds;
+mod edge;
+mod health;
+mod service;
+mod volume;
+mod websocket;
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+pub use bounds::*;
+pub use edge::*;
+pub use health::*;
+pub use service::*;
+pub use volume::*;
+pub use websocket::*;
+
+/// A whole checked service.yml.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// The services in the order of the file: where two match one request, the first gets it.
+    pub services: Vec<Service>,
+    /// `databases:`, run only on request.
+    pub databases: Vec<Database>,
+    /// `tls:`.
+    pub tls: Tls,
+    /// `gateway:`.
+    pub gateway: Gateway,
+    /// `load_balancer:`, where the file has one.
+    pub load_balancer: Option<LoadBalancer>,
+    /// `firewall:`.
+    pub firewall: Firewall,
+    /// Where each value stands in the text, for later diagnostics about it.
+    pub places: Places,
+}
+
+/// Where each value of the file stands: a path such as `services.web.ports[0].http` to byte offsets of the value.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Places(pub(crate) HashMap<String, Range<usize>>);
+
+impl Places {
+    /// The bytes at which the value of `path` stands, if the file has it.
+    pub fn find(&self, path: &str) -> Option<Range<usize>> {
+        self.0.get(path).cloned()
+    }
+}
