@@ -21,8 +21,9 @@ pub fn run(args: &Echo) -> Result<Answer, Failure> {
     until_asked_to_end(async {
         let listener = listen(address, "--listen ADDRESS:PORT or the variable PORT").await?;
         let address = listener.local_addr().unwrap_or(address);
+        let end = asked_to_end();
         anstream::println!("listening on ws://{address}/ (in a browser: http://{address}/)");
-        echo::serve(listener, asked_to_end()).await;
+        echo::serve(listener, end).await;
         Ok(Answer::Yes)
     })
 }
@@ -51,14 +52,14 @@ pub(super) async fn listen(address: SocketAddr, choice: &str) -> Result<TcpListe
     })
 }
 
-/// Resolves at Ctrl-C or SIGTERM.
-pub(super) async fn asked_to_end() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// Resolves at Ctrl-C or SIGTERM; both are caught from the call on, not from the first look.
+pub(super) fn asked_to_end() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }

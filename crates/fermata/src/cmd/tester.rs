@@ -10,8 +10,9 @@ pub fn run(args: &Tester) -> Result<Answer, Failure> {
     until_asked_to_end(async {
         let listener = listen(args.listen, "--listen ADDRESS:PORT").await?;
         let address = listener.local_addr().unwrap_or(args.listen);
+        let end = asked_to_end();
         anstream::println!("the tester page is at http://{address}/");
-        page::serve(listener, asked_to_end()).await;
+        page::serve(listener, end).await;
         Ok(Answer::Yes)
     })
 }

@@ -33,7 +33,7 @@ async fn a_service_that_works_ends_in_0_and_json_tells_programs() {
 
 #[tokio::test]
 async fn a_service_that_does_not_work_ends_in_1_with_the_code_of_its_trouble() {
-    let address = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    let address = format!("127.0.0.1:{}", crate::support::free_port());
     let output = run(&[&format!("ws://{address}/"), "--format", "json"]).await;
     assert_eq!(output.status.code(), Some(1));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");

@@ -8,6 +8,8 @@ mod gallery;
 mod healthy;
 mod http;
 mod reach;
+#[path = "../support/mod.rs"]
+mod support;
 mod talk;
 mod tls;
 mod upgrade;

@@ -18,7 +18,7 @@ async fn a_name_that_does_not_exist() {
 
 #[tokio::test]
 async fn a_port_where_nothing_listens() {
-    let address = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    let address = format!("127.0.0.1:{}", crate::support::free_port());
     assert_told!("tcp-refused", ask(&format!("ws://{address}/")));
 }
 

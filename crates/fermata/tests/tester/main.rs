@@ -1,6 +1,8 @@
 //! The tester page in a real Chromium, from typing an address to reading the echo.
 
 mod browser;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -12,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::PrivateKeyDer;
 use serde_json::json;
+use support::{Fermata, free_port};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -109,6 +112,39 @@ async fn a_person_connects_sends_and_reads_the_echo() {
     browser.press("Enter", false).await;
     browser.until("document.getElementById('state').dataset.state === 'closed'").await;
     assert!(browser.text("ending").await.starts_with("Closed with 4001 (private use): “going home”\n"));
+}
+
+#[tokio::test]
+async fn the_first_example_ends_with_a_page_that_talks_through_the_gateway() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/echo/service.yml");
+    let example = std::fs::read_to_string(example).expect("the example is there");
+    // In the order of 8080 and 8443: the page that is named is that of the first port.
+    let mut ports = [free_port(), free_port()];
+    ports.sort_unstable();
+    let [http, https] = ports;
+    let example = example.replace("8080", &http.to_string()).replace("8443", &https.to_string());
+    let fermata = Fermata::up(&example);
+    let said = fermata.process.wait_for("where the tester is", |line| line.contains("/.fermata/tester"));
+    let url = said.split_whitespace().find(|word| word.starts_with("http://")).expect("a URL");
+
+    let mut browser = Browser::start(&["--ignore-certificate-errors"]).await;
+    browser.open(url).await;
+    assert_eq!(browser.look("document.getElementById('address').value").await, format!("ws://localhost:{http}/"));
+    browser.press("Enter", false).await;
+    browser.until("document.getElementById('state').dataset.state === 'open'").await;
+    send(&mut browser, "through the gateway").await;
+    browser.until("document.querySelectorAll('#entries .received').length === 1").await;
+    assert_eq!(browser.look(LAST).await, "through the gateway");
+
+    // The same page over TLS, and the service's own page, whose socket opens by itself.
+    browser.open(&format!("https://localhost:{https}/.fermata/tester")).await;
+    browser.press("Enter", false).await;
+    browser.until("document.getElementById('state').dataset.state === 'open'").await;
+    browser.open(&format!("http://localhost:{http}/")).await;
+    browser.until("document.getElementById('figures').innerText.includes('round trip')").await;
+    assert_eq!(browser.text("state").await, "open");
+    drop(browser);
+    assert_eq!(fermata.stop().code, Some(0));
 }
 
 #[tokio::test]
