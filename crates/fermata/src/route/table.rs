@@ -128,7 +128,14 @@ mod tests {
 
     fn route(service: &str, hosts: Vec<HostPattern>) -> Route {
         let pool = Arc::new(Pool::new(service.into()));
-        Route { hosts, pool, balance: Balance::default(), sticky: Sticky::Off, websocket: Arc::default(), guests: Arc::default() }
+        Route {
+            hosts,
+            pool,
+            balance: Balance::default(),
+            sticky: Sticky::Off,
+            websocket: Arc::default(),
+            guests: Arc::default(),
+        }
     }
 
     fn table() -> Table {

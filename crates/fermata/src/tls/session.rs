@@ -121,8 +121,12 @@ impl Session {
         self.check()?;
         let partial = &mut self.partial;
         match &mut self.end {
-            End::Server(connection) => write(&mut ***connection, partial, out, |traffic, out| seal(traffic, plain, out)),
-            End::Client(connection) => write(&mut ***connection, partial, out, |traffic, out| seal(traffic, plain, out)),
+            End::Server(connection) => {
+                write(&mut ***connection, partial, out, |traffic, out| seal(traffic, plain, out))
+            }
+            End::Client(connection) => {
+                write(&mut ***connection, partial, out, |traffic, out| seal(traffic, plain, out))
+            }
         }
     }
 

@@ -31,7 +31,7 @@ impl Drop for Watch {
 
 /// Reloads `certificates` whenever one of `files` changes. What cannot be used changes nothing, and is told.
 pub fn watch(certificates: Certificates, files: Vec<(PathBuf, PathBuf)>, tell: impl Fn(String) + 'static) -> Watch {
-    let (changed, changes) = mpsc::channel(1);
+    let (notify, changes) = mpsc::channel(1);
     let folders: BTreeSet<PathBuf> =
         files.iter().flat_map(|(cert, key)| [cert, key]).map(|file| folder_of(file)).collect();
     if folders.is_empty() {
@@ -40,7 +40,7 @@ pub fn watch(certificates: Certificates, files: Vec<(PathBuf, PathBuf)>, tell: i
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Reading the files ourselves is no change. A full channel has the news already.
         if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-            let _ = changed.try_send(());
+            let _ = notify.try_send(());
         }
     });
     let watching = watcher.and_then(|mut watcher| {

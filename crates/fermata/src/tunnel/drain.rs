@@ -11,8 +11,8 @@ use fermata_wire::{Close, ClosedBy, Code, Relay, Side, Violation};
 
 use super::end::{Reading, Scratch};
 use super::ending::Cause;
-use super::tick::Tick;
 use super::slot::{BOTH, Carries, Stage, Tunnel, mask};
+use super::tick::Tick;
 
 /// A Close waits this long for a message's end, then for a frame's.
 const SOFT: Duration = Duration::from_secs(2);

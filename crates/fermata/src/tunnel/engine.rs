@@ -25,8 +25,8 @@ use super::card::Card;
 use super::end::{Reading, Scratch};
 use super::ledger::{Entry, Ledger};
 use super::pump::Until;
-use super::tick::Tick;
 use super::slot::{BOTH, Stage, Tunnel};
+use super::tick::Tick;
 use crate::net::Parts;
 
 /// Events taken at once.

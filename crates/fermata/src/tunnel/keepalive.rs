@@ -6,8 +6,8 @@ use fermata_wire::{Close, Code, Side};
 
 use super::end::Scratch;
 use super::ending::Cause;
-use super::tick::Tick;
 use super::slot::{BOTH, Carries, Tunnel, mask};
+use super::tick::Tick;
 
 const NO_PONG: Close = Close::new(Code::GOING_AWAY, "the other side does not answer");
 const IDLE: Close = Close::new(Code::GOING_AWAY, "no message for too long");

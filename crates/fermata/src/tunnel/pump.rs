@@ -6,8 +6,8 @@ use fermata_wire::{Passed, Side, Then};
 
 use super::end::{After, HEADROOM, Reading, Received, Scratch};
 use super::ending::Cause;
-use super::tick::Tick;
 use super::slot::{Carries, Tunnel};
+use super::tick::Tick;
 
 /// Reads of one direction before the others get a turn.
 const BUDGET: u32 = 8;

@@ -79,7 +79,9 @@ fn early_data_arrives_though_the_service_answers_and_closes_at_once() {
         }
         let mut answered = vec![false; said.len()];
         while answered.contains(&false) {
-            world.run("early data", |world| (0..60).any(|at| !answered[at] && world.tunnels[at].service.got.len() == said[at].len()));
+            world.run("early data", |world| {
+                (0..60).any(|at| !answered[at] && world.tunnels[at].service.got.len() == said[at].len())
+            });
             for (at, held) in world.tunnels.iter_mut().enumerate() {
                 if !answered[at] && held.service.got.len() == said[at].len() {
                     assert!(held.service.got == said[at], "every byte in its place");
@@ -178,9 +180,10 @@ fn megabytes_arrive_whole_both_ways_in_whatever_pieces() {
         }
         client.pieces = Some((rng.usize(1_000..100_000), rng.fork()));
         service.pieces = Some((rng.usize(1_000..100_000), rng.fork()));
-        let (up, down) = (stream(&mut rng, |payload| from_client(kind, payload)), stream(&mut rng, |payload| {
-            from_service(kind, payload)
-        }));
+        let (up, down) = (
+            stream(&mut rng, |payload| from_client(kind, payload)),
+            stream(&mut rng, |payload| from_service(kind, payload)),
+        );
         client.say(&up);
         service.say(&down);
         world.adopt(client_leg, service_leg, kind);
@@ -188,9 +191,11 @@ fn megabytes_arrive_whole_both_ways_in_whatever_pieces() {
         said.push((up, down));
     });
     world.run("all bytes", |world| {
-        world.tunnels.iter().zip(&said).all(|(held, (up, down))| {
-            held.service.got.len() >= up.len() && held.client.got.len() >= down.len()
-        })
+        world
+            .tunnels
+            .iter()
+            .zip(&said)
+            .all(|(held, (up, down))| held.service.got.len() >= up.len() && held.client.got.len() >= down.len())
     });
     for (held, (up, down)) in world.tunnels.iter_mut().zip(&said) {
         assert!(held.service.got == *up && held.client.got == *down, "every byte in its place");

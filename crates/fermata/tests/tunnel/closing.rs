@@ -112,9 +112,10 @@ fn a_client_that_does_not_answer_a_close_is_answered_for() {
 #[test]
 fn a_service_that_dies_between_messages_is_told_of_by_1011_and_within_a_frame_by_the_stream_s_end() {
     let frame = Frame::text("half of this").bare();
-    for (said, seen) in
-        [(&frame[..], vec![frame.clone(), Frame::close(1011, "the service ended the connection").bare()]), (&frame[..7], vec![frame[..7].to_vec()])]
-    {
+    for (said, seen) in [
+        (&frame[..], vec![frame.clone(), Frame::close(1011, "the service ended the connection").bare()]),
+        (&frame[..7], vec![frame[..7].to_vec()]),
+    ] {
         let mut world = World::new();
         let held = world.open(Wiring::CLEAR, Kind::WebSocket);
         held.service.say(said);
@@ -243,7 +244,8 @@ fn a_drain_over_a_time_is_paced_evenly() {
             held.service.finish();
         }
     }
-    let each: Vec<usize> = (0..10).map(|at| closed[at] - at.checked_sub(1).map_or(0, |before| closed[before])).collect();
+    let each: Vec<usize> =
+        (0..10).map(|at| closed[at] - at.checked_sub(1).map_or(0, |before| closed[before])).collect();
     assert_eq!(closed.last(), Some(&TUNNELS), "{each:?}");
     assert!(each.iter().all(|count| (TUNNELS / 20..=TUNNELS / 5).contains(count)), "{each:?}");
     world.until_over();
@@ -324,7 +326,11 @@ fn refused(world: &mut World, bytes: &[u8]) -> (Vec<Frame>, Vec<Frame>) {
 
 #[test]
 fn what_is_no_frame_of_a_client_is_answered_with_1002() {
-    let reserved = { let mut frame = Frame::text("compressed?").masked(); frame[0] |= 0x40; frame };
+    let reserved = {
+        let mut frame = Frame::text("compressed?").masked();
+        frame[0] |= 0x40;
+        frame
+    };
     for (bytes, reason) in [
         (Frame::text("bare").bare(), "a client's frame is not masked"),
         (reserved, "a reserved bit is set that no extension asked for"),

@@ -35,9 +35,12 @@ fn silent_peers_are_pinged_every_25_seconds_and_their_pongs_go_no_further() {
             // In the order of the stream: the marker, and then the Ping.
             let before = pings(world.client()).len();
             world.pass(SECOND);
-            world.until("a Ping each", |held| [&held.client, &held.service].iter().all(|peer| pings(peer).len() == round));
+            world.until("a Ping each", |held| {
+                [&held.client, &held.service].iter().all(|peer| pings(peer).len() == round)
+            });
             assert_eq!(before, round - 1);
-            let (asked, marker) = (world.tunnels[0].client.frames().pop().expect("a Ping"), Frame::text(&format!("round {round}")));
+            let (asked, marker) =
+                (world.tunnels[0].client.frames().pop().expect("a Ping"), Frame::text(&format!("round {round}")));
             world.client().say(Frame::new(10, asked.payload).masked());
             world.client().say(Frame::new(10, "a Pong of its own").masked());
             world.client().say(marker.masked());

@@ -12,10 +12,8 @@ use rustls::{AlertDescription, ContentType, ProtocolVersion, SupportedCipherSuit
 use crate::world::wiring::{Client, Service, handshake};
 use crate::world::{End, Frame, Held, Wiring, World};
 
-const WIRINGS: [Wiring; 2] = [
-    Wiring { client: Client::Tls13, service: Service::Tcp },
-    Wiring { client: Client::Tls12, service: Service::Unix },
-];
+const WIRINGS: [Wiring; 2] =
+    [Wiring { client: Client::Tls13, service: Service::Tcp }, Wiring { client: Client::Tls12, service: Service::Unix }];
 
 #[test]
 fn records_arrive_though_every_byte_comes_alone() {

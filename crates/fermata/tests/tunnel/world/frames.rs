@@ -116,7 +116,8 @@ fn read_one(bytes: &[u8]) -> Option<(Frame, usize)> {
         127 => (usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?, 10),
         short => (usize::from(short), 2),
     };
-    let (mask, at) = if second & 0x80 == 0 { (None, at) } else { (Some(bytes.get(at..at + 4)?.try_into().ok()?), at + 4) };
+    let (mask, at) =
+        if second & 0x80 == 0 { (None, at) } else { (Some(bytes.get(at..at + 4)?.try_into().ok()?), at + 4) };
     let payload = applied(mask, bytes.get(at..at + length)?);
     Some((Frame { fin: first & 0x80 != 0, opcode: first & 0x0f, payload }, at + length))
 }

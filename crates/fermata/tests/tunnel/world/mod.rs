@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use fermata::net::Parts;
 use fermata::route::{Guests, Places, Pool, Target};
-use fermata::tunnel::{Card, Engine, Kind, Left, Ledger, Opened};
+use fermata::tunnel::{Card, Engine, Kind, Ledger, Left, Opened};
 use fermata_spec::WebSocket;
 use fermata_wire::{Close, Code, Rules};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -176,8 +176,7 @@ impl World {
             let flags = reading | writing;
             peer.socket().filter(|_| !flags.is_empty()).map(|socket| (socket, flags))
         });
-        let mut all: Vec<PollFd<'_>> =
-            awaited.map(|(socket, flags)| PollFd::from_borrowed_fd(socket, flags)).collect();
+        let mut all: Vec<PollFd<'_>> = awaited.map(|(socket, flags)| PollFd::from_borrowed_fd(socket, flags)).collect();
         let epoll: BorrowedFd<'_> = self.engine.epoll();
         all.push(PollFd::from_borrowed_fd(epoll, PollFlags::IN));
         poll(&mut all, Some(&limit)).expect("sockets can be polled")
