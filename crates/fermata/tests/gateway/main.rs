@@ -1,10 +1,12 @@
 //! The gateway as clients and services see it: a real `fermata up` between a client and a service that the test itself
 //! plays, byte by byte.
+#![allow(unreachable_pub, reason = "the modules of a test are its own")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod frames;
+mod handshake;
 mod http;
 mod site;
 mod talk;
