@@ -76,9 +76,7 @@ pub struct Prepared {
     pub ports: Vec<PublicPort>,
     /// The same, bound.
     pub bound: Bound,
-    /// Where its certificates are.
-    pub files: Vec<(PathBuf, PathBuf)>,
-    /// The same, read.
+    /// Its certificates, read.
     pub certificates: Loaded,
     /// What somebody should look at.
     pub warnings: Vec<String>,
@@ -93,7 +91,7 @@ impl Prepared {
         let files = certificate_files(&spec, &ports, place, &mut warnings)?;
         let certificates = Loaded::read(&files).map_err(StartError::Certificate)?;
         let bound = Bound::new(&spec.gateway, &ports, before).map_err(StartError::Bind)?;
-        Ok(Prepared { spec, plan, ports, bound, files, certificates, warnings })
+        Ok(Prepared { spec, plan, ports, bound, certificates, warnings })
     }
 }
 

@@ -92,6 +92,11 @@ pub async fn connection(worker: Rc<Worker>, stream: TcpStream, speaks: Speaks, m
             refuse(leg, &refusal, peer.ip()).await;
             return Ok(());
         }
+        Seen::NoTls(leg, error) => {
+            tracing::info!(target: "refused", client = %peer.ip(), port = arrival.port(), "no TLS: {error}");
+            front::goodbye(leg, b"").await;
+            return Ok(());
+        }
         Seen::Gone => return Ok(()),
     };
     let limits = HeadLimits { size: gateway.max_head, time: gateway.head_timeout };

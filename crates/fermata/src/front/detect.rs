@@ -19,6 +19,8 @@ pub enum Seen {
     Clear(Leg),
     /// Something else; the leg may be told so.
     Refused(Leg, Refusal),
+    /// TLS that came to nothing; the leg has been told so.
+    NoTls(Leg, io::Error),
     /// The client left, or took too long, before it had said anything that could be answered.
     Gone,
 }
@@ -27,7 +29,6 @@ pub enum Seen {
 pub async fn greet(leg: Leg, tls: Option<Arc<ServerConfig>>, port: u16, limit: Duration) -> Seen {
     match timeout(limit, first(leg, tls, port)).await {
         Ok(Ok(seen)) => seen,
-        // An error of the socket, or of TLS (which has told the peer by its alert), or silence.
         Ok(Err(_)) | Err(_) => Seen::Gone,
     }
 }
@@ -38,7 +39,10 @@ async fn first(mut leg: Leg, tls: Option<Arc<ServerConfig>>, port: u16) -> io::R
     }
     let is_tls = leg.unread().first() == Some(&TLS_HANDSHAKE);
     Ok(match tls {
-        Some(config) if is_tls => Seen::Clear(leg.accept_tls(config).await?),
+        Some(config) if is_tls => match leg.accept_tls(config).await {
+            Ok(()) => Seen::Clear(leg),
+            Err(error) => Seen::NoTls(leg, error),
+        },
         Some(_) => Seen::Refused(leg, Refusal::HttpOnTls(port)),
         None if is_tls => Seen::Refused(leg, Refusal::TlsOnHttp(port)),
         None => Seen::Clear(leg),

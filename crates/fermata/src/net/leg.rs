@@ -11,8 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -68,32 +67,26 @@ impl Leg {
         Leg { socket, tls: None, unread: BytesMut::new(), unsent: BytesMut::new(), ended: false }
     }
 
-    /// Does TLS as a server over this leg. On failure the alert has been sent.
-    pub async fn accept_tls(self, config: Arc<ServerConfig>) -> io::Result<Leg> {
+    /// Does TLS as a server over this leg. After a failure the alert has been sent.
+    pub async fn accept_tls(&mut self, config: Arc<ServerConfig>) -> io::Result<()> {
         let session = Session::server(config).map_err(io::Error::other)?;
         self.handshake(session).await
     }
 
-    /// Does TLS as a client over this leg.
-    pub async fn connect_tls(self, config: Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<Leg> {
-        let session = Session::client(config, name).map_err(io::Error::other)?;
-        self.handshake(session).await
-    }
-
-    async fn handshake(mut self, session: Session) -> io::Result<Leg> {
+    async fn handshake(&mut self, session: Session) -> io::Result<()> {
         let mut early = std::mem::take(&mut self.unread);
         self.tls = Some(Box::new(session));
         let first = self.decrypt(&mut early);
-        flush(&mut self).await?;
+        flush(self).await?;
         first?;
         while self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
             let outcome = std::future::poll_fn(|task| self.poll_read_once(task)).await;
-            flush(&mut self).await?;
+            flush(self).await?;
             if outcome? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        Ok(self)
+        Ok(())
     }
 
     /// What was read but not yet used.

@@ -24,7 +24,7 @@ impl Running {
     }
 
     async fn turn_into(&mut self, next: Prepared, changes: &Changes) -> Result<(), String> {
-        let Prepared { spec, plan, ports, bound, files, certificates, warnings } = next;
+        let Prepared { spec, plan, ports, bound, certificates, warnings } = next;
         let touched =
             || changes.removed.iter().chain(&changes.replaced).chain(changes.scaled.iter().map(|(name, ..)| name));
         if let Some(name) = touched().find(|name| self.is_rolling(name)) {
@@ -37,8 +37,8 @@ impl Running {
         let before = std::mem::replace(&mut self.spec, spec);
         self.ports = ports;
         self.bound = bound;
-        self.certificates.offer(certificates);
-        self.watch = watch(&self.certificates, files, &self.outside.notices);
+        self.certificates.offer(&certificates);
+        self.watch = watch(&self.certificates, certificates, &self.outside.notices);
         self.adopt_external(&plan, changes);
         let table = Table::new(self.spec.gateway.clone(), routes(&self.spec, &self.pools));
         self.shared.table.store(Arc::new(table));

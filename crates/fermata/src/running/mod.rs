@@ -33,7 +33,7 @@ use crate::public::{Pools, PublicPort, routes};
 use crate::route::Table;
 use crate::run::plan::ServicePlan;
 use crate::run::{Event, InstanceName, Line, Roster, StateLock, Supervisor};
-use crate::tls::{self, Certificates, Watch};
+use crate::tls::{self, Certificates, Loaded, Watch};
 use crate::workers::{Shared, Workers};
 
 /// How long tunnels and requests may take to end when everything stops.
@@ -172,9 +172,9 @@ impl Running {
             mpsc::UnboundedSender<InstanceName>,
         ),
     ) -> Result<Running, StartError> {
-        let Prepared { spec, plan, ports, bound, files, certificates: loaded, warnings } = prepared;
+        let Prepared { spec, plan, ports, bound, certificates: loaded, warnings } = prepared;
         let certificates = Certificates::default();
-        certificates.offer(loaded);
+        certificates.offer(&loaded);
         let tls = tls::server_config(&certificates).map_err(system)?;
         let pools = Arc::new(Pools::default());
         let table = Table::new(spec.gateway.clone(), routes(&spec, &pools));
@@ -187,7 +187,7 @@ impl Running {
         waiting.expect(plan.services.iter().map(|service| (service.name.clone(), service.instances.len())));
         let instances = external(&plan);
         let checks = pools.watch_running(&plan, &events);
-        let watch = watch(&certificates, files, &outside.notices);
+        let watch = watch(&certificates, loaded, &outside.notices);
         let plans = plan.services.iter().map(|service| (service.name.clone(), service.clone())).collect();
         let supervisor =
             Supervisor::start(plan, Roster::open(&lock), events.clone(), lines).await.map_err(StartError::Plan)?;
@@ -311,8 +311,8 @@ impl Running {
     }
 }
 
-fn watch(certificates: &Certificates, files: Vec<(PathBuf, PathBuf)>, notices: &mpsc::Sender<Notice>) -> Watch {
+fn watch(certificates: &Certificates, loaded: Loaded, notices: &mpsc::Sender<Notice>) -> Watch {
     let notices = notices.clone();
-    // A warning that finds the channel full comes again with the next change.
-    tls::watch(certificates.clone(), files, move |problem| drop(notices.try_send(Notice::Warning(problem))))
+    // Who hears nothing any more misses a warning.
+    tls::watch(certificates.clone(), loaded, move |problem| drop(notices.try_send(Notice::Warning(problem))))
 }

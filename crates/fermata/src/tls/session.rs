@@ -23,6 +23,8 @@ const RECORD_PAYLOAD: usize = 16 * 1024;
 trait Records {
     type Data;
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+    /// Whether records wait to be encoded.
+    fn has_more_to_say(&self) -> bool;
 }
 
 impl Records for UnbufferedConnectionCommon<ServerConnectionData> {
@@ -30,12 +32,18 @@ impl Records for UnbufferedConnectionCommon<ServerConnectionData> {
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
     }
+    fn has_more_to_say(&self) -> bool {
+        self.wants_write()
+    }
 }
 
 impl Records for UnbufferedConnectionCommon<ClientConnectionData> {
     type Data = ClientConnectionData;
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
+    }
+    fn has_more_to_say(&self) -> bool {
+        self.wants_write()
     }
 }
 
@@ -187,10 +195,12 @@ fn receive<C: Records + ?Sized>(
     }
 }
 
-/// After an error rustls has an alert to say, unless the error was the peer's alert. It must not be asked twice: then it
-/// would read on, fail again, and fall over its second alert.
+/// After an error rustls has an alert to say, unless the error was the peer's alert: behind what the handshake had to say
+/// before. Without anything to say it must not be asked: then it would read on, fail again, and fall over its second alert.
 fn encode_alert<C: Records + ?Sized>(connection: &mut C, ciphertext: &mut [u8], out: &mut Vec<u8>) {
-    if let Ok(ConnectionState::EncodeTlsData(mut data)) = connection.process(ciphertext).state {
+    while connection.has_more_to_say()
+        && let Ok(ConnectionState::EncodeTlsData(mut data)) = connection.process(ciphertext).state
+    {
         // An alert that cannot be written is not worth a second error.
         let _ = append(out, 64, |space| data.encode(space));
     }

@@ -1,20 +1,21 @@
 //! Watches the files of certificates and offers new ones as soon as they are whole.
 //!
-//! The folders are watched, not the files: editors, certbot and Kubernetes replace files by renaming.
+//! The folders are watched, not the files: editors, certbot and Kubernetes replace files by renaming. What happens there
+//! may concern other files, so what counts is whether the contents have changed.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{EventKind, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::certificates::{Certificates, Loaded};
 
-/// A certificate and its key come one after the other; this long without a change means that both are there.
+/// Changes that come together are looked at together.
 const SETTLE: Duration = Duration::from_millis(200);
+/// A certificate and its key come one after the other, perhaps in two uploads.
+const PAIRING: Duration = Duration::from_secs(1);
 
 /// A watch, until it is dropped.
 pub struct Watch {
@@ -29,11 +30,11 @@ impl Drop for Watch {
     }
 }
 
-/// Reloads `certificates` whenever one of `files` changes. What cannot be used changes nothing, and is told.
-pub fn watch(certificates: Certificates, files: Vec<(PathBuf, PathBuf)>, tell: impl Fn(String) + 'static) -> Watch {
+/// Renews `certificates`, of which `loaded` is offered now, whenever their files change. What cannot be used changes nothing,
+/// and is told.
+pub fn watch(certificates: Certificates, loaded: Loaded, tell: impl Fn(String) + 'static) -> Watch {
     let (notify, changes) = mpsc::channel(1);
-    let folders: BTreeSet<PathBuf> =
-        files.iter().flat_map(|(cert, key)| [cert, key]).map(|file| folder_of(file)).collect();
+    let folders = loaded.folders();
     if folders.is_empty() {
         return Watch { task: None };
     }
@@ -48,7 +49,8 @@ pub fn watch(certificates: Certificates, files: Vec<(PathBuf, PathBuf)>, tell: i
     });
     match watching {
         Ok(watcher) => {
-            Watch { task: Some(tokio::task::spawn_local(follow(watcher, changes, certificates, files, tell))) }
+            let following = follow(watcher, changes, certificates, loaded, tell);
+            Watch { task: Some(tokio::task::spawn_local(following)) }
         }
         Err(error) => {
             tell(format!("changes of the certificates will not be noticed: {error}"));
@@ -61,29 +63,34 @@ async fn follow(
     _watcher: impl Watcher,
     mut changes: mpsc::Receiver<()>,
     certificates: Certificates,
-    files: Vec<(PathBuf, PathBuf)>,
+    mut loaded: Loaded,
     tell: impl Fn(String),
 ) {
-    while changes.recv().await.is_some() {
-        while timeout(SETTLE, changes.recv()).await.is_ok_and(|change| change.is_some()) {}
-        // A certificate whose key has not come yet does not match; once more, then it is an error.
-        let outcome = match Loaded::read(&files) {
-            Ok(loaded) => Ok(loaded),
-            Err(_) => {
-                sleep(SETTLE * 5).await;
-                Loaded::read(&files)
-            }
-        };
-        match outcome {
-            Ok(loaded) => {
-                certificates.offer(loaded);
-                tracing::info!(target: "certificates", "certificates were read again");
-            }
-            Err(error) => tell(format!("the certificates stay as they were: {error}")),
+    let mut told = Vec::new();
+    loop {
+        let mut renewal = loaded.renew();
+        if !renewal.troubles.is_empty() {
+            sleep(PAIRING).await;
+            let renewed = std::mem::take(&mut renewal.renewed);
+            renewal = loaded.renew();
+            renewal.renewed.extend(renewed);
         }
+        if !renewal.renewed.is_empty() {
+            certificates.offer(&loaded);
+        }
+        for file in &renewal.renewed {
+            tracing::info!(target: "certificates", file = %file.display(), "renewed");
+        }
+        let troubles: Vec<String> = renewal.troubles.iter().map(ToString::to_string).collect();
+        for trouble in troubles.iter().filter(|trouble| !told.contains(*trouble)) {
+            tell(format!("a certificate stays as it was: {trouble}"));
+        }
+        told = troubles;
+        if changes.recv().await.is_none() {
+            return;
+        }
+        sleep(SETTLE).await;
+        // What came meanwhile is about to be seen.
+        let _ = changes.try_recv();
     }
-}
-
-fn folder_of(file: &Path) -> PathBuf {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }

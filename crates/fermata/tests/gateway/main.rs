@@ -10,3 +10,4 @@ mod handshake;
 mod http;
 mod site;
 mod talk;
+mod tls;

@@ -54,13 +54,18 @@ impl Talk {
 
     /// The same over TLS.
     pub fn tls(self, config: &Arc<ClientConfig>, name: &'static str) -> Talk {
+        self.try_tls(config, name).unwrap_or_else(|error| panic!("the TLS handshake fails: {error}"))
+    }
+
+    /// The same, for a handshake that may fail.
+    pub fn try_tls(self, config: &Arc<ClientConfig>, name: &'static str) -> Result<Talk, String> {
         let Stream::Clear(stream) = self.stream else { panic!("this is TLS already") };
         let name = ServerName::try_from(name).expect("a name");
         let mut tls = StreamOwned::new(ClientConnection::new(config.clone(), name).expect("TLS can begin"), stream);
         while tls.conn.is_handshaking() {
-            tls.conn.complete_io(&mut tls.sock).expect("the TLS handshake succeeds");
+            tls.conn.complete_io(&mut tls.sock).map_err(|error| error.to_string())?;
         }
-        Talk { stream: Stream::Tls(Box::new(tls)), unread: self.unread }
+        Ok(Talk { stream: Stream::Tls(Box::new(tls)), unread: self.unread })
     }
 
     /// What is known of the TLS session.

@@ -151,15 +151,21 @@ impl Lines {
 
     /// The first line that `wanted` accepts, or none once the stream is at its end or patience is over.
     pub fn wait_for(&self, wanted: impl Fn(&str) -> bool) -> Option<String> {
+        self.wait_until(|lines| lines.iter().any(|line| wanted(line)));
+        self.lock().lines.iter().find(|line| wanted(line)).cloned()
+    }
+
+    /// Waits until all lines together are what is wanted; false once the stream is at its end or patience is over.
+    pub fn wait_until(&self, wanted: impl Fn(&[String]) -> bool) -> bool {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = self.lock();
         loop {
-            if let Some(line) = seen.lines.iter().find(|line| wanted(line)) {
-                return Some(line.clone());
+            if wanted(&seen.lines) {
+                return true;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if seen.at_end || left.is_zero() {
-                return None;
+                return false;
             }
             seen = self.grew.wait_timeout(seen, left).expect("no reader panics").0;
         }
