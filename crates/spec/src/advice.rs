@@ -2,7 +2,7 @@
 
 use crate::format::file::FILE;
 use crate::grammar::{Section, Shape};
-use crate::reader::{list, nearest};
+use crate::reader::{list, nearest_word};
 
 /// Words of docker-compose, Kamal and Kubernetes, and what this format has for them.
 const OTHER_WORDS: &[(&str, &str)] = &[
@@ -52,7 +52,7 @@ pub(crate) fn unknown_key(name: &str, section: &Section) -> String {
     if let Some((_, ours)) = OTHER_WORDS.iter().find(|(other, ours)| *other == name && has(ours)) {
         return format!("did you mean \"{ours}\"?");
     }
-    if let Some(near) = nearest(name, section.keys.iter().map(|key| key.name)) {
+    if let Some(near) = nearest_word(name, section.keys.iter().map(|key| key.name)) {
         return format!("did you mean \"{near}\"?");
     }
     if let Some(home) = home(name, &FILE, 0) {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::diagnostic::{Diagnostic, codes, quote};
 use crate::format::services::is_service_name;
 use crate::model::Service;
-use crate::reader::{Reading, nearest, segment};
+use crate::reader::{Reading, nearest_word, segment};
 
 use super::path;
 
@@ -62,7 +62,7 @@ fn unknown_requires(services: &[Service], reading: &Reading) {
 }
 
 fn advice(name: &str, services: &[Service]) -> String {
-    match nearest(name, services.iter().take(1000).map(|service| &*service.name)) {
+    match nearest_word(name, services.iter().take(1000).map(|service| &*service.name)) {
         Some(near) => format!("did you mean {}?", quote(near)),
         None => "requires names services of this file; databases are not services".to_owned(),
     }
@@ -79,7 +79,7 @@ fn unknown_references(services: &[Service], reading: &Reading) {
             reading.said.add(diagnostic);
             continue;
         }
-        if let Some(near) = nearest(name, services.iter().take(1000).map(|service| &*service.name)) {
+        if let Some(near) = nearest_word(name, services.iter().take(1000).map(|service| &*service.name)) {
             diagnostic = diagnostic.help(format!("did you mean {}?", quote(near)));
         }
         reading.said.add(diagnostic);

@@ -19,9 +19,13 @@ const IDLE_LIMITS: &[(u64, &str)] = &[
 ];
 
 pub(super) fn check(service: &Service, reading: &Reading) {
-    source(service, reading);
-    matches(service, reading);
-    health_ports(service, reading);
+    // Where the service has errors, what seems to be missing may just be misspelt.
+    if !reading.said.blames(&format!("services.{}", segment(&service.name))) {
+        source(service, reading);
+        unstarted(service, reading);
+        unreached(service, reading);
+        health_ports(service, reading);
+    }
     counts(service, reading);
     resources(service, reading);
     keepalive(service, reading);
@@ -48,21 +52,51 @@ fn source(service: &Service, reading: &Reading) {
     reading.said.add(Diagnostic::new(&codes::SERVICE_SOURCE, whole, place, message).help(help));
 }
 
-fn matches(service: &Service, reading: &Reading) {
-    let public = service.ports.iter().any(|port| port.http.is_some() || port.https.is_some());
-    let ports = path(&service.name, "ports");
-    if service.traffic_matches.is_empty() || public || reading.said.blames(&ports) {
+/// Keys that say how instances are started, for a service that is not started so.
+fn unstarted(service: &Service, reading: &Reading) {
+    const OF_ANY: &[&str] =
+        &["replicas", "env_vars", "work_dir", "stop_grace", "post_start_command", "pre_stop_command"];
+    const OF_CONTAINERS: &[&str] = &["volumes", "security_context"];
+    let (keys, why) = match service.source {
+        Source::Running(_) => ([OF_ANY, OF_CONTAINERS].concat(), "the service runs already"),
+        Source::Command(_) => (OF_CONTAINERS.to_vec(), "a local process is no container"),
+        Source::Image { .. } | Source::Build { .. } => return,
+    };
+    let given: Vec<&str> = keys.into_iter().filter(|key| reading.has(&path(&service.name, key))).collect();
+    let Some(first) = given.first() else { return };
+    let verb = if given.len() == 1 { "has" } else { "have" };
+    let message = format!("{} {verb} no effect here: {why}", list(given.iter().copied()));
+    let at = path(&service.name, first);
+    let mut diagnostic = Diagnostic::new(&codes::KEY_UNSTARTED, at.clone(), reading.key_place(&at), message);
+    for key in &given[1..] {
+        diagnostic = diagnostic.also(reading.key_place(&path(&service.name, key)), "");
+    }
+    reading.said.add(diagnostic);
+}
+
+/// What is done with HTTP requests and tunnels, for a service that gets none.
+fn unreached(service: &Service, reading: &Reading) {
+    if service.ports.iter().any(|port| port.http.is_some() || port.https.is_some()) {
         return;
     }
-    let at = path(&service.name, "traffic_matches");
-    let message = "no effect without a public http or https port";
-    let diagnostic = Diagnostic::new(&codes::MATCH_UNUSED, at.clone(), reading.place(&at), message);
-    reading.said.add(diagnostic.help("give the service an http port, or remove it"));
+    let keys = [
+        ("traffic_matches", &codes::MATCH_UNUSED),
+        ("websocket", &codes::WEBSOCKET_UNUSED),
+        ("sticky", &codes::WEBSOCKET_UNUSED),
+    ];
+    for (key, code) in keys {
+        let at = path(&service.name, key);
+        if reading.has(&at) {
+            let message = "no effect without a public http or https port";
+            let diagnostic = Diagnostic::new(code, at.clone(), reading.key_place(&at), message);
+            reading.said.add(diagnostic.help("give the service an http port, or remove it"));
+        }
+    }
 }
 
 fn health_ports(service: &Service, reading: &Reading) {
     let Health::Checks { ready, alive, startup } = &service.health else { return };
-    if !service.ports.is_empty() || reading.has(&path(&service.name, "ports")) {
+    if !service.ports.is_empty() {
         return;
     }
     for (name, check) in [("ready", ready), ("alive", alive), ("startup", startup)] {

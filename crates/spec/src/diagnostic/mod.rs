@@ -137,7 +137,10 @@ impl Diagnostics {
 
     /// Whether an error was said about this value or one inside it.
     pub(crate) fn blames(&self, path: &str) -> bool {
-        self.kept.borrow().iter().any(|said| said.severity == Severity::Error && said.path.starts_with(path))
+        let is_inside = |said: &Diagnostic| {
+            said.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.kept.borrow().iter().any(|said| said.severity == Severity::Error && is_inside(said))
     }
 
     /// Whether something of this code was said.

@@ -173,7 +173,7 @@ fn sections(field: &Field<'_>) -> Sections {
     let near = |entry: &&Entry| {
         !right(entry)
             && matches!(entry.value.kind, Kind::Map(_))
-            && reader::nearest(&entry.key.text, ["services"].into_iter()).is_some()
+            && reader::nearest_word(&entry.key.text, ["services"].into_iter()).is_some()
     };
     let misspelt =
         if entries.iter().any(|entry| entry.key.text == "services") { None } else { entries.iter().find(near) };

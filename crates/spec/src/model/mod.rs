@@ -41,11 +41,24 @@ pub struct Spec {
 
 /// Where each value of the file stands: a path such as `services.web.ports[0].http` to byte offsets of the value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Places(pub(crate) HashMap<String, Range<usize>>);
+pub struct Places(pub(crate) HashMap<String, Spot>);
+
+/// Where one value stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Spot {
+    pub(crate) value: Range<usize>,
+    /// Its key, or the value itself in a list.
+    pub(crate) key: Range<usize>,
+}
 
 impl Places {
     /// The bytes at which the value of `path` stands, if the file has it.
     pub fn find(&self, path: &str) -> Option<Range<usize>> {
-        self.0.get(path).cloned()
+        self.0.get(path).map(|spot| spot.value.clone())
+    }
+
+    /// The bytes at which the key of `path` stands; those of the value for an item of a list.
+    pub fn find_key(&self, path: &str) -> Option<Range<usize>> {
+        self.0.get(path).map(|spot| spot.key.clone())
     }
 }

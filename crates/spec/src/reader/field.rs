@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Fields, Reading, join, nearest, segment};
+use super::{Fields, Reading, join, nearest_word, segment};
 use crate::diagnostic::codes::Code;
 use crate::diagnostic::{Diagnostic, codes, quote};
 use crate::grammar::{Numbers, Section, Shape, Text};
@@ -127,7 +127,7 @@ impl<'a> Field<'a> {
             let message = format!("{} is not {}", quote(text), self.shape.expected());
             let mut diagnostic = self.diagnostic(&codes::VALUE_CHOICE, message);
             let full = self.reading.said.is_full();
-            if let Some(near) = nearest(text, words.iter().map(|word| word.word)).filter(|_| !full) {
+            if let Some(near) = nearest_word(text, words.iter().map(|word| word.word)).filter(|_| !full) {
                 diagnostic = diagnostic.help(format!("did you mean {}?", quote(near)));
             }
             self.reading.said.add(diagnostic);
@@ -159,7 +159,7 @@ impl<'a> Field<'a> {
         };
         let items: Vec<Field<'a>> = items.iter().enumerate().map(item).collect();
         for item in &items {
-            item.reading.keep_place(item.path.clone(), &item.place);
+            item.reading.keep_place(item.path.clone(), &item.place, &item.key_place);
         }
         items
     }
@@ -175,8 +175,7 @@ impl<'a> Field<'a> {
         };
         let field = |entry: &'a Entry| {
             let path = join(&self.path, &segment(&entry.key.text));
-            self.reading.keep_place(path.clone(), &entry.place());
-            self.reading.keep_key_place(path.clone(), &entry.key_span);
+            self.reading.keep_place(path.clone(), &entry.place(), &entry.key_span);
             (entry, Field::of_entry(entry, path, shape, self.reading))
         };
         entries.iter().map(field).collect()

@@ -79,10 +79,7 @@ impl<'a> Fields<'a> {
             self.reading.said.add(diagnostic);
             return;
         }
-        if matches!(key.shape, Shape::Section(_) | Shape::Either(_)) {
-            self.reading.keep_key_place(self.path_of(key.name), &entry.key_span);
-        }
-        self.reading.keep_place(self.path_of(key.name), &entry.place());
+        self.reading.keep_place(self.path_of(key.name), &entry.place(), &entry.key_span);
         if entry.value.is_null() && key.required == Required::No && !matches!(key.shape, Shape::Free) {
             if !self.reading.partial {
                 let message = format!("\"{}\" has no value and is left out", entry.key.text);

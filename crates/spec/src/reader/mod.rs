@@ -14,19 +14,18 @@ use std::ops::Range;
 
 pub(crate) use field::Field;
 pub(crate) use fields::Fields;
-pub(crate) use names::{join, list, nearest, segment};
+pub(crate) use names::{join, list, nearest_word, segment};
 
 use crate::diagnostic::Diagnostics;
 use crate::grammar::Key;
+use crate::model::Spot;
 
 /// One pass over one file.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     pub(crate) said: Diagnostics,
     /// Where each value stands, by its path.
-    pub(crate) places: RefCell<HashMap<String, Range<usize>>>,
-    /// Where the keys of those values stand.
-    pub(crate) key_places: RefCell<HashMap<String, Range<usize>>>,
+    pub(crate) places: RefCell<HashMap<String, Spot>>,
     /// Services that references name, each with the path and place of the reference.
     pub(crate) references: RefCell<Vec<(String, String, Range<usize>)>>,
     /// Keys that only others act on, in the order in which they are first met.
@@ -43,20 +42,17 @@ impl Reading {
 
     /// Where the value of a path stands, or the nearest value around it.
     pub(crate) fn place(&self, path: &str) -> Range<usize> {
-        nearest_place(&self.places.borrow(), path)
+        nearest(&self.places.borrow(), path).map_or(0..0, |spot| spot.value.clone())
     }
 
     /// Where the key of a path stands, or the nearest value around it.
     pub(crate) fn key_place(&self, path: &str) -> Range<usize> {
-        self.key_places.borrow().get(path).cloned().unwrap_or_else(|| self.place(path))
+        nearest(&self.places.borrow(), path).map_or(0..0, |spot| spot.key.clone())
     }
 
-    pub(crate) fn keep_place(&self, path: String, place: &Range<usize>) {
-        self.places.borrow_mut().entry(path).or_insert_with(|| place.clone());
-    }
-
-    fn keep_key_place(&self, path: String, place: &Range<usize>) {
-        self.key_places.borrow_mut().entry(path).or_insert_with(|| place.clone());
+    pub(crate) fn keep_place(&self, path: String, value: &Range<usize>, key: &Range<usize>) {
+        let spot = || Spot { value: value.clone(), key: key.clone() };
+        self.places.borrow_mut().entry(path).or_insert_with(spot);
     }
 
     fn keep_elsewhere(&self, key: &'static Key, place: &Range<usize>) {
@@ -67,15 +63,13 @@ impl Reading {
     }
 }
 
-fn nearest_place(places: &HashMap<String, Range<usize>>, path: &str) -> Range<usize> {
+/// The spot of a path, or of the nearest value around it.
+fn nearest<'p>(places: &'p HashMap<String, Spot>, path: &str) -> Option<&'p Spot> {
     let mut path = path;
     loop {
-        if let Some(place) = places.get(path) {
-            return place.clone();
+        if let Some(spot) = places.get(path) {
+            return Some(spot);
         }
-        match path.rfind(['.', '[']) {
-            Some(end) => path = &path[..end],
-            None => return 0..0,
-        }
+        path = &path[..path.rfind(['.', '['])?];
     }
 }

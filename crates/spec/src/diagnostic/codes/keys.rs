@@ -64,6 +64,13 @@ codes! {
         wrong: "services:\n  web:\n    git_url: https://git.example.com/web.git\n",
         right: "services:\n  web:\n    build_root: web\n",
     }
+    KEY_UNSTARTED = Note "N-KEY-UNSTARTED" {
+        title: "keys for instances that Fermata does not start so",
+        text: "A service that runs already keeps the variables, folders and numbers that it was started with. Volumes and a \
+               security context belong to containers; a local process has neither.",
+        wrong: "services:\n  chat:\n    ports: [\"3000:8080\"]\n    replicas: 3\n",
+        right: "services:\n  chat:\n    command: node chat.js\n    ports: [\"3000:8080\"]\n    replicas: 3\n",
+    }
     VALUE_TYPE = Error "E-VALUE-TYPE" {
         title: "a list, a map or a plain value where another one is expected",
         text: "The message names what belongs there.",

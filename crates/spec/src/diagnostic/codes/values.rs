@@ -106,6 +106,12 @@ codes! {
         wrong: "services:\n  web:\n    image: nginx\n    env_vars:\n      API_KEY:\n",
         right: "services:\n  web:\n    image: nginx\n    env_vars:\n      API_KEY: _env(API_KEY)\n",
     }
+    WEBSOCKET_UNUSED = Warning "W-WEBSOCKET-UNUSED" {
+        title: "websocket or sticky without an http or https port",
+        text: "Tunnels and visitors come through public http and https ports. Raw tcp and udp ports are carried as they are.",
+        wrong: "services:\n  chat:\n    image: example/chat\n    ports: [{container: 3000, tcp: 8080}]\n    websocket: {drain: 1m}\n",
+        right: "services:\n  chat:\n    image: example/chat\n    ports: [{container: 3000, http: 8080}]\n    websocket: {drain: 1m}\n",
+    }
     KEEPALIVE_SLOW = Warning "W-KEEPALIVE-SLOW" {
         title: "a keepalive slower than a balancer in the middle",
         text: "Load balancers end connections that were silent for a while: 30 s (Google Cloud), 50 s (HAProxy as the original sets it, \

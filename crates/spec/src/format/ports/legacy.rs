@@ -64,7 +64,7 @@ fn public_texts<'a>(public: Option<&Field<'a>>) -> Vec<(Field<'a>, &'a str)> {
 /// Where the public ports of entry `at` are written.
 fn keep_place(fields: &Fields<'_>, at: usize, names: &[&str], field: &Field<'_>) {
     for name in names {
-        field.reading.keep_place(format!("{}[{at}].{name}", fields.path_of("ports")), &field.place);
+        field.reading.keep_place(format!("{}[{at}].{name}", fields.path_of("ports")), &field.place, &field.place);
     }
 }
 

@@ -152,7 +152,7 @@ fn part(field: &Field<'_>, name: &str, text: &str, range: Range<usize>) -> Optio
     if port.is_none() {
         say_no_port(field, place.clone(), &text[range]);
     }
-    field.reading.keep_place(join(&field.path, name), &place);
+    field.reading.keep_place(join(&field.path, name), &place, &place);
     port
 }
 
