@@ -1,7 +1,7 @@
 //! `fermata check`: everything that is wrong with files, for people and for programs.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use fermata_spec::diagnostic::codes::{self, Code};
@@ -31,7 +31,7 @@ pub fn run(args: &Check) -> Result<Answer, Failure> {
     Ok(if accepted { Answer::Yes } else { Answer::No })
 }
 
-fn read(path: &PathBuf, strict: bool) -> Result<Read, Failure> {
+fn read(path: &Path, strict: bool) -> Result<Read, Failure> {
     let text = file::read(path)?;
     let outcome = fermata_spec::read(&text);
     Ok(Read { name: path.display().to_string(), text, outcome: if strict { outcome.strict() } else { outcome } })
