@@ -5,7 +5,7 @@ pub(crate) const HELP: &str = "\
 Usage: cargo xtask CHORE
 
   test [ARGS…]   install what the tests need, then run every test; ARGS go to the test runner,
-                 e.g. `cargo xtask test clients_node` for the tests whose name has that in it
+                 e.g. `cargo xtask test socket_io` for the tests whose name has that in it
   lint           rustfmt, clippy, rustdoc and cargo-deny, warnings denied
   ci             lint and test: what a change must pass before it lands
   autobahn       the Autobahn cases against an echo service, directly and through the gateway
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn arguments_of_test_go_to_the_runner() {
-        assert_eq!(read("test -- clients_node"), Ok(Chore::Test { selection: vec!["clients_node".to_owned()] }));
+        assert_eq!(read("test -- socket_io"), Ok(Chore::Test { selection: vec!["socket_io".to_owned()] }));
     }
 
     #[test]
