@@ -250,6 +250,8 @@ pub enum Format {
 #[command(after_help = "Examples:
   fermata probe ws://localhost:8080/
   fermata probe wss://app.example.com/socket --subprotocol chat
+  fermata probe wss://app.example.com/ --through 203.0.113.7   one server behind the name
+  fermata probe wss://app.example.com/ --idle 5m               how long silence is suffered
   fermata probe ws://localhost:8080/ --format json")]
 pub struct Probe {
     /// A ws://, wss://, http:// or https:// URL.
@@ -266,6 +268,12 @@ pub struct Probe {
     /// Accept any certificate, and report what is wrong with it.
     #[arg(long)]
     pub insecure: bool,
+    /// Connect to this address, whatever the name resolves to.
+    #[arg(long, value_name = "IP")]
+    pub through: Option<IpAddr>,
+    /// Be silent for so long, and find out when a silent connection is ended (90s, 5m).
+    #[arg(long, value_name = "DURATION")]
+    pub idle: Option<String>,
     /// Seconds that each hop may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub timeout: u64,

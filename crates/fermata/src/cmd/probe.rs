@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{Answer, Failure};
 use crate::cli::{Format, Probe};
-use crate::probe::{self, Outcome, Question, Target, Trust};
+use crate::probe::{self, Addresses, Outcome, Question, Target, Trust};
 
 /// Runs it.
 pub fn run(args: &Probe) -> Result<Answer, Failure> {
@@ -15,6 +15,9 @@ pub fn run(args: &Probe) -> Result<Answer, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::No(format!("cannot start: {error}")))?;
+    if let Some(idle) = question.idle {
+        anstream::eprintln!("being silent for {} s takes its time …", idle.as_secs());
+    }
     let report = runtime.block_on(probe::probe(&question));
     // A resolver that hangs holds a thread that nobody has to wait for.
     runtime.shutdown_background();
@@ -39,7 +42,11 @@ fn question(args: &Probe) -> Result<Question, Failure> {
              with several --subprotocol"
         )));
     }
+    let addresses = args.through.map_or(Addresses::Resolver, |address| Addresses::Given(vec![address]));
+    let idle = args.idle.as_deref().map(duration).transpose()?;
     Ok(Question {
+        addresses,
+        idle,
         protocols: args.subprotocol.clone(),
         headers,
         hop_timeout: Duration::from_secs(args.timeout),
@@ -55,6 +62,18 @@ fn header(line: &str) -> Result<(HeaderName, HeaderValue), Failure> {
     read().ok_or_else(|| {
         Failure::Usage(format!("--header \"{line}\" is no header; one looks like \"Cookie: session=abc\""))
     })
+}
+
+/// `90`, `90s` or `5m`.
+fn duration(text: &str) -> Result<Duration, Failure> {
+    let (number, seconds) = match text.strip_suffix('m') {
+        Some(number) => (number, 60),
+        None => (text.strip_suffix('s').unwrap_or(text), 1),
+    };
+    let read = number.parse::<u32>().ok().filter(|number| *number > 0);
+    let read =
+        read.ok_or_else(|| Failure::Usage(format!("--idle \"{text}\" is no duration; one looks like 90s or 5m")))?;
+    Ok(Duration::from_secs(u64::from(read) * seconds))
 }
 
 /// RFC 9110 5.6.2.

@@ -11,6 +11,7 @@ mod dialect;
 mod dns;
 mod h2;
 mod http;
+mod idle;
 mod product;
 mod report;
 mod socket;
@@ -72,6 +73,9 @@ async fn walk(question: &Question, hops: &mut Vec<Hop>) -> Option<()> {
     let start = Instant::now();
     let parting = talk::close(&mut socket, question.hop_timeout).await;
     hops.push(advise::parting(&parting, start.elapsed()));
+
+    let silence = idle::look(question, &way, question.idle?).await?;
+    hops.push(advise::idle(&silence));
     Some(())
 }
 

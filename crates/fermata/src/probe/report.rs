@@ -75,6 +75,7 @@ pub enum Name {
     Ping,
     Messages,
     Close,
+    Idle,
 }
 
 /// How a hop went, from good to bad.

@@ -182,6 +182,8 @@ pub struct Question {
     pub trust: Trust,
     /// What each hop may take.
     pub hop_timeout: Duration,
+    /// How long to be silent, to find out how long one may be.
+    pub idle: Option<Duration>,
 }
 
 impl Question {
@@ -194,6 +196,7 @@ impl Question {
             headers: Vec::new(),
             trust,
             hop_timeout: Duration::from_secs(10),
+            idle: None,
         }
     }
 }

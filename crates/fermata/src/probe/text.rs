@@ -40,6 +40,7 @@ impl Display for Name {
             Name::Ping => "Ping",
             Name::Messages => "Messages",
             Name::Close => "Close",
+            Name::Idle => "Idle",
         })
     }
 }

@@ -46,7 +46,7 @@ async fn a_service_that_does_not_work_ends_in_1_with_the_code_of_its_trouble() {
 
 #[tokio::test]
 async fn wrong_usage_ends_in_2_and_says_what_is_right() {
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 5] = [
         (
             &["localhost:8080"],
             "error: \"localhost:8080\" does not begin with ws://, wss://, http:// or https://\n  \
@@ -56,6 +56,7 @@ async fn wrong_usage_ends_in_2_and_says_what_is_right() {
             &["ws://localhost/", "--header", "nonsense"],
             "error: --header \"nonsense\" is no header; one looks like \"Cookie: session=abc\"\n",
         ),
+        (&["ws://localhost/", "--idle", "soon"], "error: --idle \"soon\" is no duration; one looks like 90s or 5m\n"),
         (
             &["ws://localhost/", "--timeout", "0"],
             "error: --timeout 0 leaves no time to answer; give each hop a second at least\n",

@@ -7,6 +7,7 @@ mod command;
 mod gallery;
 mod healthy;
 mod http;
+mod idle;
 mod reach;
 #[path = "../support/mod.rs"]
 mod support;

@@ -3,6 +3,7 @@
 //! One file a hop, each a pure function of what was seen. A `code` stays the same when the words change.
 
 mod bad101;
+mod idle;
 mod products;
 mod reach;
 mod talk;
@@ -10,6 +11,7 @@ mod tls;
 mod upgrade;
 mod web;
 
+pub(super) use idle::idle;
 pub(super) use reach::{dns, lame_address, tcp, tcp_outcome};
 pub(super) use talk::{messages, parting, ping};
 pub(super) use tls::{certificate, certificate_ends, certificate_words, tls};
@@ -21,9 +23,13 @@ use std::time::Duration;
 use super::dialect::Dialect;
 use super::report::Advice;
 
-/// `10 s`, `500 ms`.
+/// `10 s`, `2.5 s`, `500 ms`.
 fn lasting(limit: Duration) -> String {
-    if limit.subsec_millis() == 0 { format!("{} s", limit.as_secs()) } else { format!("{} ms", limit.as_millis()) }
+    match (limit.as_secs(), limit.subsec_millis()) {
+        (0, millis) => format!("{millis} ms"),
+        (whole, 0) => format!("{whole} s"),
+        _ => format!("{:.1} s", limit.as_secs_f64()),
+    }
 }
 
 /// What a port speaks instead of what was hoped for.
