@@ -103,7 +103,7 @@ impl Rollout {
             Event::Stopped(instance) => {
                 let waited = self.leaving.len();
                 self.leaving.retain(|one| one != instance);
-                (waited > 0 && self.leaving.is_empty()).then(|| self.begin())
+                (waited > 0 && self.leaving.is_empty()).then(|| self.after_retire())
             }
             _ => None,
         }
@@ -138,6 +138,13 @@ impl Rollout {
             Pace::AllAtOnce => self.retire(usize::MAX),
             Pace::NewFirst(count) if !self.old.is_empty() => self.retire(count),
             Pace::NewFirst(_) | Pace::OldFirst(_) => self.begin(),
+        }
+    }
+
+    fn after_retire(&mut self) -> Step {
+        match self.pace {
+            Pace::OldFirst(_) => self.start_or_retire(),
+            Pace::AllAtOnce | Pace::NewFirst(_) => self.begin(),
         }
     }
 

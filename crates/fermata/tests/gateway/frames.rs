@@ -45,11 +45,11 @@ fn head(opcode: u8, length: usize, mask: u8) -> Vec<u8> {
     match length {
         0..=125 => head.push(mask | length as u8),
         126..=0xFFFF => {
-            head.push(mask | 126);
+            head.push(mask | 0x7e);
             head.extend((length as u16).to_be_bytes());
         }
         _ => {
-            head.push(mask | 127);
+            head.push(mask | 0x7f);
             head.extend((length as u64).to_be_bytes());
         }
     }

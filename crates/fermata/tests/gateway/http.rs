@@ -490,7 +490,7 @@ fn an_upload_of_any_size_takes_constant_memory() {
     assert!(peak < 64 * 1024, "{peak} KiB");
 }
 
-/// The most memory that the gateway has had (`VmHWM`, proc_pid_status(5)).
+/// The most memory that the gateway has had (`VmHWM`, `proc_pid_status(5)`).
 fn peak_kib(site: &Site) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", site.fermata.process.pid()));
     let status = status.unwrap_or_else(|error| panic!("a running process has a status: {error}"));

@@ -68,7 +68,3 @@ services:
     )
 }
 
-/// A folder for such a file.
-pub fn folder(service: u16, ports: &str) -> Folder {
-    Folder::new(&service_yml(service, ports, "", ""))
-}
