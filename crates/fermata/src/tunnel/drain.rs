@@ -87,16 +87,13 @@ impl Tunnel {
         self.ask(now.after(CLOSING));
     }
 
-    /// `from` broke a rule, and nothing it says counts any more.
+    /// `from` broke a rule, and nothing it says counts any more. The other side is told; its own Close goes back to `from`
+    /// behind everything that it still had to answer. Where it has none, the soft deadline tells `from`.
     pub(super) fn refuse(&mut self, from: Side, violation: Violation, now: Tick, scratch: &mut Scratch) {
         let Carries::WebSocket(relay) = &mut self.carries else { return };
-        let close = violation.close();
-        let told = relay.close_now(from.other(), &close, mask());
-        // A client hears it behind the message that its service is in; a service hears it from its client, as an answer.
-        let back = if from == Side::Client { relay.close(from, &close, mask()) } else { None };
+        let told = relay.close_now(from.other(), &violation.close(), mask());
         self.because(Cause::Violation(from, violation));
         self.say(from.other(), told, scratch);
-        self.say(from, back, scratch);
         self.ask(now.after(SOFT));
     }
 
@@ -192,10 +189,9 @@ impl Tunnel {
     fn hurry(&mut self, scratch: &mut Scratch) {
         let Carries::WebSocket(relay) = &mut self.carries else { return };
         // For a service that doesn't answer its client (RFC 6455 5.5.1: with the same code).
-        let code = if relay.closed(Side::Client) == Some(ClosedBy::Peer) {
-            relay.code(Side::Client)
-        } else {
-            Code::GOING_AWAY
+        let code = match relay.closed(Side::Client) {
+            Some(ClosedBy::Peer | ClosedBy::Us) => relay.code(Side::Client),
+            None => Code::GOING_AWAY,
         };
         for (side, close) in BOTH.into_iter().zip([Close::new(code, ""), NO_ANSWER]) {
             let Carries::WebSocket(relay) = &mut self.carries else { return };

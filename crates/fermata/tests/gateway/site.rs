@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-use crate::support::{Fermata, Folder, free_port};
+use crate::support::{Fermata, free_port};
 use crate::talk::Talk;
 
 /// A service: its connections are accepted by hand.
