@@ -1,30 +1,140 @@
 //! The examples are right, as they stand in the repository.
 
-use std::path::PathBuf;
+mod support;
+
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn examples() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples"))
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use support::{Fermata, Folder, free_port};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+const NAMES: [&str; 3] = ["already-running", "chat", "echo"];
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
+}
+
+fn text_of(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
 #[test]
-fn all_pass_a_strict_check() {
-    for name in ["already-running", "chat", "echo"] {
+fn none_of_them_has_an_error_or_a_warning() {
+    for name in NAMES {
         let check = Command::new(env!("CARGO_BIN_EXE_fermata"))
             .args(["check", "--strict"])
-            .arg(examples().join(name).join("service.yml"))
+            .arg(example(name).join("service.yml"))
             .output()
             .expect("run");
-        let said = String::from_utf8_lossy(&check.stdout);
-        // A note may stand: that a service is taken to be running already is one.
-        assert!(check.status.success() && !said.contains("warning["), "{name}: {said}");
+        let said = String::from_utf8_lossy(&check.stdout) + String::from_utf8_lossy(&check.stderr);
+        assert!(check.status.success(), "{name}: {said}");
     }
 }
 
 #[test]
 fn each_has_a_readme_that_names_its_command() {
-    for name in ["already-running", "chat", "echo"] {
-        let readme = std::fs::read_to_string(examples().join(name).join("README.md")).expect("a README");
-        assert!(readme.contains(&format!("up examples/{name}/service.yml")), "{name}");
+    for name in NAMES {
+        assert!(
+            text_of(&example(name).join("README.md")).contains(&format!("up examples/{name}/service.yml")),
+            "{name}"
+        );
     }
+}
+
+/// The chat in a folder of its own, with the `ws` that the tests have installed.
+fn chat(port: u16) -> Fermata {
+    let service_yml = text_of(&example("chat").join("service.yml"));
+    let service_yml = [("8080", port), ("8443", free_port()), ("3000", free_port())]
+        .iter()
+        .fold(service_yml, |text, (usual, free)| text.replace(usual, &free.to_string()));
+    let folder = Folder::new(&(service_yml + "gateway: {bind: [\"127.0.0.1\"]}\n"));
+    for file in ["server.js", "page.html", "package.json"] {
+        folder.write(file, &text_of(&example("chat").join(file)));
+    }
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/peers/node_modules");
+    assert!(installed.exists(), "tests/peers has no node_modules: run cargo xtask install");
+    std::os::unix::fs::symlink(installed, folder.path().join("node_modules")).expect("a link can be made");
+    folder.up()
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn enter(port: u16, room: &str, name: &str) -> Socket {
+    let url = format!("ws://127.0.0.1:{port}/socket/{room}?name={name}&id={name}-in-{room}");
+    connect_async(url).await.expect("a handshake").0
+}
+
+/// The next message of a kind.
+async fn hear(socket: &mut Socket, kind: &str) -> Value {
+    loop {
+        let message = socket.next().await.expect("not the end").expect("a message");
+        let said: Value = serde_json::from_str(message.to_text().expect("text")).expect("JSON");
+        if said["type"] == kind {
+            return said;
+        }
+    }
+}
+
+async fn say(socket: &mut Socket, message: Value) {
+    socket.send(Message::text(message.to_string())).await.expect("sent");
+}
+
+#[tokio::test]
+async fn the_chat_has_rooms_presence_and_history_and_is_redeployed_with_1012() {
+    let port = free_port();
+    let fermata = chat(port);
+
+    let mut ann = enter(port, "lobby", "Ann").await;
+    assert_eq!(hear(&mut ann, "welcome").await["members"], json!([{"id": "Ann-in-lobby", "name": "Ann"}]));
+    let mut bob = enter(port, "lobby", "Bob").await;
+    assert_eq!(hear(&mut bob, "welcome").await["members"][1]["name"], "Bob");
+    assert_eq!(hear(&mut ann, "members").await["joined"], "Bob");
+    let mut eve = enter(port, "music", "Eve").await;
+    assert_eq!(hear(&mut eve, "welcome").await["members"].as_array().expect("a list").len(), 1);
+
+    say(&mut ann, json!({"type": "say", "text": "hello <b>Bob</b>"})).await;
+    for socket in [&mut ann, &mut bob] {
+        let said = hear(socket, "said").await;
+        assert_eq!((&said["name"], &said["text"]), (&json!("Ann"), &json!("hello <b>Bob</b>")));
+    }
+    say(&mut bob, json!({"type": "typing"})).await;
+    assert_eq!(hear(&mut ann, "typing").await["name"], "Bob");
+    let mut cyd = enter(port, "lobby", "Cyd").await;
+    assert_eq!(hear(&mut cyd, "welcome").await["history"][0]["text"], "hello <b>Bob</b>");
+
+    let asked = fermata.folder.command(&["redeploy", "chat", "--state-dir", "state"]).output().expect("run");
+    assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
+    loop {
+        if let Message::Close(close) = ann.next().await.expect("not the end").expect("a message") {
+            assert_eq!(close.map(|close| u16::from(close.code)), Some(1012));
+            break;
+        }
+    }
+    let mut back = enter(port, "lobby", "Ann").await;
+    hear(&mut back, "welcome").await;
+    drop((ann, bob, cyd, eve, back));
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[tokio::test]
+async fn the_chat_refuses_what_makes_no_sense() {
+    let port = free_port();
+    let fermata = chat(port);
+    for path in ["/socket/lobby", "/socket/Not%20A%20Room?name=Ann&id=12345678", "/elsewhere?name=Ann&id=12345678"] {
+        assert!(connect_async(format!("ws://127.0.0.1:{port}{path}")).await.is_err(), "{path}");
+    }
+    let mut ann = enter(port, "lobby", "Ann").await;
+    ann.send(Message::text("not JSON")).await.expect("sent");
+    loop {
+        if let Message::Close(close) = ann.next().await.expect("not the end").expect("a message") {
+            assert_eq!(close.map(|close| u16::from(close.code)), Some(1007));
+            break;
+        }
+    }
+    drop(ann);
+    assert_eq!(fermata.stop().code, Some(0));
 }
