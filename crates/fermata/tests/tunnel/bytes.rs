@@ -126,7 +126,7 @@ fn open_with_early_data(world: &mut World, wiring: Wiring, kind: Kind, message: 
 fn a_client_may_end_its_stream_first() {
     every_combination(|wiring, kind| {
         let mut world = World::new();
-        let (question, answer) = (from_client(kind, b"the last question"), from_service(kind, &[7; 300_000]));
+        let (question, answer) = (from_client(kind, b"the last question"), from_service(kind, &vec![7; 300_000]));
         let held = world.open(wiring, kind);
         held.client.say(&question);
         held.client.finish();
@@ -146,7 +146,8 @@ fn a_client_may_end_its_stream_first() {
 fn a_service_may_end_its_stream_first() {
     every_combination(|wiring, kind| {
         let mut world = World::new();
-        let (mut notice, answer) = (from_service(kind, b"nothing more from here"), from_client(kind, &[7; 300_000]));
+        let (mut notice, answer) =
+            (from_service(kind, b"nothing more from here"), from_client(kind, &vec![7; 300_000]));
         let held = world.open(wiring, kind);
         held.service.say(&notice);
         held.service.finish();

@@ -1,6 +1,7 @@
 //! The tunnel engine against real sockets: every byte arrives, in order, and every ending is the one it should be.
 
 mod bytes;
+mod chaos;
 mod closing;
 mod nested;
 mod silence;

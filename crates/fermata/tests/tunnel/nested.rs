@@ -111,7 +111,7 @@ fn tunnels_are_opened_used_drained_and_rested_in_a_runtime() {
         running.await.expect("it has ended").expect("well");
     };
     runtime.block_on(local.run_until(async {
-        tokio::time::timeout(Duration::from_secs(60), whole).await.expect("a lost wake-up");
+        tokio::time::timeout(Duration::from_mins(1), whole).await.expect("a lost wake-up");
     }));
     assert_eq!(world.endings(), [(("drained", 1001), TUNNELS as u64)].into());
 }

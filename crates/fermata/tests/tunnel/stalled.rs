@@ -38,7 +38,7 @@ fn service(wiring: Wiring) -> (Peer, Parts) {
         Service::Unix => {
             let path = folder.path().join("service");
             let listener = UnixListener::bind(&path).expect("a fresh path");
-            (Target::Unix(path.into()), Box::new(move || listener.accept().expect("somebody connects").0.into()))
+            (Target::Unix(path), Box::new(move || listener.accept().expect("somebody connects").0.into()))
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -96,7 +96,7 @@ fn a_service_that_never_reads_takes_at_most_two_megabytes() {
 fn a_stalled_client_of_a_talkative_service_costs_no_more_with_time() {
     let wiring = Wiring { client: Client::Tls13, service: Service::Tcp };
     let mut world = World::with(fermata_spec::WebSocket {
-        pong_timeout: Duration::from_secs(3600),
+        pong_timeout: Duration::from_hours(1),
         ..fermata_spec::WebSocket::default()
     });
     open(&mut world, wiring, Kind::WebSocket);

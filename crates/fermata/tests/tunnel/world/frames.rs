@@ -74,11 +74,11 @@ impl Frame {
         match self.payload.len() {
             short @ 0..126 => bytes.push(flag | short as u8),
             medium @ 126..65536 => {
-                bytes.push(flag | 126);
+                bytes.push(flag | 0x7e);
                 bytes.extend((medium as u16).to_be_bytes());
             }
             long => {
-                bytes.push(flag | 127);
+                bytes.push(flag | 0x7f);
                 bytes.extend((long as u64).to_be_bytes());
             }
         }

@@ -2,7 +2,13 @@
 //!
 //! Nothing in it waits for time to pass. A test says what is to be true, and the world moves bytes until it is; where
 //! nothing moves any more it waits for the sockets, and gives up with a picture of where everything stands.
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its own part of it, and nobody else does")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    missing_docs,
+    reason = "each test uses its own part of it, and nobody else does"
+)]
 
 pub mod frames;
 pub mod peer;

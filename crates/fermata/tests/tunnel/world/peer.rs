@@ -15,7 +15,7 @@ use super::frames::{self, Frame};
 /// How a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// In good order; with TLS, announced by close_notify.
+    /// In good order; with TLS, announced by `close_notify`.
     Finished,
     /// The connection's stream ended, and TLS had not announced it.
     Truncated,
@@ -119,7 +119,7 @@ impl Peer {
         self.finishing = true;
     }
 
-    /// Says close_notify, and leaves the connection's stream open.
+    /// Says `close_notify`, and leaves the connection's stream open.
     pub fn announce_end(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();

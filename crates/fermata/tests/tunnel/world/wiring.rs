@@ -5,11 +5,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, LazyLock};
 
+use bytes::BytesMut;
 use fermata::net::Parts;
 use fermata::tls::Session;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use super::peer::Peer;
 
@@ -70,7 +71,7 @@ impl Wiring {
 }
 
 pub fn parts(socket: OwnedFd, tls: Option<Session>) -> Parts {
-    Parts { socket, tls: tls.map(Box::new), unread: Default::default(), unsent: Default::default() }
+    Parts { socket, tls: tls.map(Box::new), unread: BytesMut::new(), unsent: BytesMut::new() }
 }
 
 /// A connection over loopback: the end that connected, and the one that accepted.
@@ -110,8 +111,12 @@ pub fn handshake_of(client: Client) -> Option<(ClientConnection, Session)> {
     }
 }
 
-/// A TLS connection whose handshake is done, the session tickets included.
-pub fn handshake(versions: &[&'static rustls::SupportedProtocolVersion]) -> (ClientConnection, Session) {
+/// A TLS connection that is about to begin.
+pub fn greeting() -> (ClientConnection, Session) {
+    begin(&[&TLS13, &TLS12])
+}
+
+fn begin(versions: &[&'static SupportedProtocolVersion]) -> (ClientConnection, Session) {
     let mut config = ClientConfig::builder_with_protocol_versions(versions)
         .with_root_certificates(CONFIGS.roots.clone())
         .with_no_client_auth();
@@ -119,7 +124,12 @@ pub fn handshake(versions: &[&'static rustls::SupportedProtocolVersion]) -> (Cli
     let name = ServerName::try_from("localhost").expect("a name");
     let mut client = ClientConnection::new(Arc::new(config), name).expect("a configuration");
     client.set_buffer_limit(None);
-    let mut server = Session::server(CONFIGS.server.clone()).expect("a configuration");
+    (client, Session::server(CONFIGS.server.clone()).expect("a configuration"))
+}
+
+/// A TLS connection whose handshake is done, the session tickets included.
+pub fn handshake(versions: &[&'static SupportedProtocolVersion]) -> (ClientConnection, Session) {
+    let (mut client, mut server) = begin(versions);
     let (mut plain, mut answer) = (Vec::new(), Vec::new());
     while client.is_handshaking() || server.is_handshaking() || client.wants_write() {
         let mut wire = server.take_partial();
