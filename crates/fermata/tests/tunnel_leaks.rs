@@ -1,7 +1,6 @@
 //! Thousands of tunnels at once, and nothing left of them. Alone in its process: it counts descriptors.
 
 #[path = "tunnel/world/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "each test binary uses its own part of this world")]
 mod world;
 
 use fermata::tunnel::Kind;

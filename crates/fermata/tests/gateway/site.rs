@@ -67,4 +67,3 @@ services:
         comma = if gateway_keys.is_empty() { "" } else { ", " },
     )
 }
-
