@@ -32,6 +32,12 @@ fn aliases_that_would_become_billions_of_values_are_refused() {
 }
 
 #[test]
+fn copies_of_a_long_text_are_refused_before_they_fill_the_memory() {
+    let text = format!("x-text: &text {}\nx-copies: [{}]\n", "long ".repeat(200_000), vec!["*text"; 50_000].join(", "));
+    assert_eq!(codes(&text), ["E-YAML-LIMIT"]);
+}
+
+#[test]
 fn nesting_too_deep_is_refused_in_every_style() {
     assert_eq!(codes(&"- ".repeat(100_000)), ["E-YAML-LIMIT"]);
     let block: Vec<String> = (0..1000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
@@ -118,7 +124,7 @@ fn as_many_names_on_as_many_ports_are_not_all_compared() {
 
 #[test]
 fn control_characters_of_the_file_do_not_reach_the_terminal() {
-    let text = "services:\n  web:\n    image: nginx\n    \"a\\e[31mb\": 1\n    load_balancing: \"x\u{1b}[2Jy\"\n";
+    let text = "services:\n  web:\n    image: nginx\n    \"a\\e[31mb\": 1\n    load_balancing: \"x\u{1b}[2Jy\"\n    ports: [*\u{1b}[2J]\n    requires: \"\\e[2J\"\n    stop_grace: \"\\e[2J\"\n  \"\\e[2J\": \"\\e[2J\"\n";
     for diagnostic in read(text).diagnostics {
         let shown = diagnostic.render("service.yml", text, false);
         assert!(!shown.contains('\u{1b}'), "{shown}");

@@ -13,6 +13,8 @@ use codes::Code;
 
 /// Most diagnostics kept for one file; what goes beyond is counted.
 const MAX_KEPT: usize = 500;
+/// Longest text of a message, a help or a label, in bytes.
+const MAX_TEXT: usize = 2000;
 /// Longest piece of the file's text that a message repeats.
 const MAX_QUOTED: usize = 60;
 
@@ -79,7 +81,7 @@ impl Diagnostic {
             code: code.name,
             severity: code.severity,
             path: path.into(),
-            message: message.into(),
+            message: printable(message.into()),
             help: None,
             places: vec![Place { span, label: String::new() }],
         }
@@ -87,19 +89,19 @@ impl Diagnostic {
 
     /// Says what to do.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(printable(help.into()));
         self
     }
 
     /// Writes something under the first place.
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
-        self.places[0].label = label.into();
+        self.places[0].label = printable(label.into());
         self
     }
 
     /// Shows another place.
     pub(crate) fn also(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
-        self.places.push(Place { span, label: label.into() });
+        self.places.push(Place { span, label: printable(label.into()) });
         self
     }
 }
@@ -168,6 +170,26 @@ impl Diagnostics {
         }
         kept
     }
+}
+
+/// A text that is harmless to print: no control characters, which could be commands to a terminal, and not without end.
+fn printable(text: String) -> String {
+    if text.len() <= MAX_TEXT && !text.contains(char::is_control) {
+        return text;
+    }
+    let mut printable = String::new();
+    for character in text.chars() {
+        if printable.len() > MAX_TEXT {
+            printable.push('…');
+            break;
+        }
+        if character.is_control() {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
 }
 
 /// A piece of the file's text in double quotes, harmless to print and not too long.

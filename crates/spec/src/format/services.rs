@@ -74,6 +74,14 @@ fn one(name: &str, entry: &Entry, value: &Field<'_>) -> Option<Service> {
         value.say_help(&codes::SERVICE_EMPTY, "the service has no keys", help);
         return None;
     }
+    if let Some(scalar) = value.scalar()
+        && scalar.text.contains(['/', ':']) | !scalar.text.contains(' ')
+    {
+        let message = format!("expected the keys of a service, found {}", quote(&scalar.text));
+        let help = format!("if that is its image, write image: {} on the next line", scalar.text);
+        value.say_help(&codes::VALUE_TYPE, message, help);
+        return None;
+    }
     service::read(name, value)
 }
 

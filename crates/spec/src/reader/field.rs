@@ -225,7 +225,13 @@ impl<'a> Field<'a> {
             self.say_help(&codes::YAML_COLON, format!("a colon and a blank are missing after {word}"), help.trim_end());
             return;
         }
-        self.expect();
+        match &self.node.kind {
+            Kind::List(items) if items.iter().all(|item| matches!(item.kind, Kind::Map(_))) => {
+                let message = format!("expected {}, found a list", self.shape.expected());
+                self.say_help(&codes::VALUE_TYPE, message, "remove the dashes in front of the keys");
+            }
+            _ => self.expect(),
+        }
     }
 
     fn expect_list(&self) {

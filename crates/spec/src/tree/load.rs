@@ -17,8 +17,10 @@ use crate::diagnostic::{Diagnostic, Diagnostics, codes, quote};
 pub const MAX_BYTES: usize = 4 << 20;
 /// Deepest nesting. The format itself needs ten levels.
 const MAX_DEPTH: usize = 64;
-/// Most values in one document, copies made for aliases included.
+/// Most values in one document, copies made for aliases included. A long text counts as several.
 const MAX_NODES: usize = 500_000;
+/// Bytes of text that count as another value.
+const LONG_TEXT: usize = 64;
 /// How many syntax errors are looked for: the lines of each are blanked and the text is read again.
 const MAX_SYNTAX_ERRORS: usize = 10;
 
@@ -259,10 +261,10 @@ impl Stop {
     }
 }
 
-/// How many values a value holds, itself included. Its depth is at most [`MAX_DEPTH`].
+/// How many values a value holds, itself included, a long text as several. Its depth is at most [`MAX_DEPTH`].
 fn size(node: &Node) -> usize {
     match &node.kind {
-        Kind::Scalar(_) => 1,
+        Kind::Scalar(scalar) => 1 + scalar.text.len() / LONG_TEXT,
         Kind::List(items) => 1 + items.iter().map(size).sum::<usize>(),
         Kind::Map(entries) => 1 + entries.iter().map(|entry| 1 + size(&entry.value)).sum::<usize>(),
     }

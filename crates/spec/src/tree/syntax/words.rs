@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, codes, quote};
 
+use super::lines::is_word;
 use super::{Complaint, Explanation};
 
 /// Lines that version control left.
@@ -56,12 +57,29 @@ pub(super) fn reserved(complaint: &Complaint<'_>) -> Option<Explanation> {
     let end = rest.find([',', ']', '}']).filter(|_| line.text[..start].contains(['[', '{'])).unwrap_or(rest.len());
     let written = rest[..end].trim_end();
     let first = written.chars().next()?;
+    let place = line.start + start..line.start + start + written.len();
+    let anchors = anchors(&complaint.text[..line.start]);
+    if first == '*' && is_word(&written[1..]) && !anchors.is_empty() {
+        let message = format!("{} repeats an anchor that is not above it", quote(written));
+        let known: Vec<String> = anchors.iter().map(|name| format!("&{name}")).collect();
+        let help =
+            format!("the anchors above are {}; a value that only begins with * has to be quoted", known.join(", "));
+        let diagnostic = Diagnostic::new(&codes::YAML_RESERVED, "", place, message).help(help);
+        return Some(Explanation::sure(complaint, line, diagnostic));
+    }
     let message = format!(
         "{} has to be quoted, because {first} at the beginning of a value means something else in YAML",
         quote(written)
     );
-    let place = line.start + start..line.start + start + written.len();
     let diagnostic = Diagnostic::new(&codes::YAML_RESERVED, "", place, message)
         .help(format!("write \"{}\"", written.replace('"', "\\\"")));
     Some(Explanation::sure(complaint, line, diagnostic))
+}
+
+/// The names of the first few anchors of a text.
+fn anchors(text: &str) -> Vec<&str> {
+    let behind_blank = text.match_indices('&').filter(|(at, _)| text[..*at].ends_with([' ', '[', '{']));
+    let names =
+        behind_blank.map(|(at, _)| text[at + 1..].split([' ', '\n', '\r', ',', ']', '}']).next().unwrap_or_default());
+    names.filter(|name| is_word(name)).take(5).collect()
 }
