@@ -73,9 +73,10 @@ impl Browser {
 
     /// Waits, in the page, until an expression becomes true.
     pub(crate) async fn until(&mut self, condition: &str) {
+        // What isn't there yet is no more true than what is otherwise.
         let wait = format!(
-            "new Promise(resolve => {{ const look = () => ({condition}) ? resolve(true) : setTimeout(look, 5); \
-             look(); }})"
+            "new Promise(resolve => {{ const look = () => {{ let so = false; try {{ so = {condition}; }} catch {{}} \
+             if (so) resolve(true); else setTimeout(look, 5); }}; look(); }})"
         );
         let asked = json!({"expression": wait, "awaitPromise": true, "returnByValue": true});
         let waiting = self.call("Runtime.evaluate", asked);
