@@ -14,7 +14,7 @@ mod reader;
 #[cfg(test)]
 mod reference;
 mod schema;
-mod tree;
+pub mod tree;
 
 pub use diagnostic::render::{Position, Source as SourceText};
 pub use diagnostic::{Diagnostic, Place, Severity};
@@ -48,6 +48,14 @@ impl Outcome {
     pub fn count(&self, severity: Severity) -> usize {
         self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
     }
+}
+
+/// Reads a YAML text of any format as a tree: the first step of [`read`], with its limits and its words for what is not
+/// YAML. `None` where the text has no document, or one of the diagnostics is an error that leaves nothing to read.
+pub fn read_tree(text: &str) -> (Option<tree::Node>, Vec<Diagnostic>) {
+    let said = diagnostic::Diagnostics::default();
+    let loaded = tree::load(text, &said);
+    (loaded.root, said.into_sorted())
 }
 
 /// Reads and checks the text of a service.yml.

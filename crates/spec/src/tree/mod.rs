@@ -17,50 +17,59 @@ use std::ops::Range;
 
 /// One value and where it stands.
 #[derive(Debug, Clone)]
-pub(crate) struct Node {
-    pub(crate) kind: Kind,
+pub struct Node {
+    /// What it is.
+    pub kind: Kind,
     /// Bytes of the value; empty where nothing was written.
-    pub(crate) span: Range<usize>,
+    pub span: Range<usize>,
 }
 
 /// What a node is.
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A text, a number, a boolean, or nothing.
     Scalar(Scalar),
+    /// Items in their order.
     List(Vec<Node>),
+    /// Entries in their order, no two with one key.
     Map(Vec<Entry>),
 }
 
 /// A scalar, quotes and escapes undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Scalar {
-    pub(crate) text: String,
+pub struct Scalar {
+    /// What is written.
+    pub text: String,
     /// Written without quotes, so that YAML readers may see a number, a boolean or null in it.
-    pub(crate) plain: bool,
+    pub plain: bool,
 }
 
 /// A key with its value.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) key: Scalar,
-    pub(crate) key_span: Range<usize>,
-    pub(crate) value: Node,
+pub struct Entry {
+    /// The key.
+    pub key: Scalar,
+    /// Bytes of the key.
+    pub key_span: Range<usize>,
+    /// Its value.
+    pub value: Node,
 }
 
 impl Entry {
     /// Where to point for the value: at the key where no value is written.
-    pub(crate) fn place(&self) -> Range<usize> {
+    pub fn place(&self) -> Range<usize> {
         if self.value.span.is_empty() { self.key_span.clone() } else { self.value.span.clone() }
     }
 }
 
 impl Node {
-    pub(crate) fn is_null(&self) -> bool {
+    /// Whether nothing stands there, or `null`.
+    pub fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar(scalar) if scalar.is_null())
     }
 
     /// The entries of a map; none for anything else.
-    pub(crate) fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[Entry] {
         match &self.kind {
             Kind::Map(entries) => entries,
             _ => &[],
@@ -85,7 +94,7 @@ impl Node {
 
 impl Scalar {
     /// Nothing, `~` or `null` (YAML 1.2.2, 10.3.2).
-    pub(crate) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         self.plain && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
     }
 }
