@@ -41,6 +41,10 @@ pub enum Command {
     Check(Check),
     /// Print the JSON Schema of service.yml, for editors.
     Schema,
+    /// Make a service.yml of a compose.yml or of Kamal's deploy.yml, and say what could not be carried over.
+    Import(Import),
+    /// Write configuration for another program from a service.yml.
+    Render(Render),
     /// Connect to a URL and report hop by hop which one breaks.
     Probe(Probe),
     /// Serve the page that tests a WebSocket connection from a browser.
@@ -243,6 +247,40 @@ pub enum Format {
     Human,
     /// For programs.
     Json,
+}
+
+/// `fermata import`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  fermata import compose.yml                        print the service.yml
+  fermata import compose.yml -o service.yml
+  fermata import config/deploy.yml -o service.yml   Kamal's file")]
+pub struct Import {
+    /// A compose.yml of docker compose, or a config/deploy.yml of Kamal.
+    pub file: PathBuf,
+    /// Write the service.yml here; a file that exists stays as it is [default: print it]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `fermata render`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  fermata render --list                   name the targets
+  fermata render compose                  print a compose.yaml for the service.yml of this folder
+  fermata render compose -o deploy        write deploy/compose.yaml")]
+pub struct Render {
+    /// What to write for; --list names them.
+    #[arg(required_unless_present = "list")]
+    pub target: Option<String>,
+    /// The service.yml [default: service.yml, then service.yaml, of this folder]
+    pub file: Option<PathBuf>,
+    /// Write into this folder, and replace what an earlier render has written [default: print]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Name the targets.
+    #[arg(long, conflicts_with_all = ["target", "file", "output"])]
+    pub list: bool,
 }
 
 /// `fermata probe`.

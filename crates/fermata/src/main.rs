@@ -19,6 +19,8 @@ fn main() -> ExitCode {
         Command::Stop(args) => cmd::stop::run(&args),
         Command::Check(args) => cmd::check::run(&args),
         Command::Schema => cmd::schema::run(),
+        Command::Import(args) => cmd::import::run(&args),
+        Command::Render(args) => cmd::render::run(&args),
         Command::Probe(args) => cmd::probe::run(&args),
         Command::Tester(args) => cmd::tester::run(&args),
         Command::Echo(args) => cmd::echo::run(&args),
