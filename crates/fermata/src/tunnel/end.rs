@@ -1,6 +1,7 @@
 //! One end of a tunnel in the engine: a socket, its TLS session, and what it could not take yet.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
@@ -216,6 +217,20 @@ impl End {
         self.shut_when_all_is_sent();
     }
 
+    /// Has the kernel probe a silent peer, and end the connection where it doesn't answer (tcp(7), `SO_KEEPALIVE`): for
+    /// what knows no Ping.
+    pub(super) fn probe(&self, silence: Duration, patience: Duration) {
+        const PROBES: u32 = 4;
+        let second = Duration::from_secs(1);
+        if let Some(socket) = &self.socket {
+            // A UNIX socket refuses all this. It needs none of it: the kernel knows when its peer is gone.
+            let _ = sockopt::set_tcp_keepidle(socket, silence.max(second))
+                .and_then(|()| sockopt::set_tcp_keepintvl(socket, (patience / PROBES).max(second)))
+                .and_then(|()| sockopt::set_tcp_keepcnt(socket, PROBES))
+                .and_then(|()| sockopt::set_socket_keepalive(socket, true));
+        }
+    }
+
     /// Whether an error waits at the socket; asking takes it away (socket(7), `SO_ERROR`).
     pub(super) fn take_error(&self) -> bool {
         self.socket.as_ref().is_some_and(|socket| !matches!(sockopt::socket_error(socket), Ok(Ok(()))))
@@ -225,7 +240,7 @@ impl End {
     pub(super) fn reset(&mut self) {
         if let Some(socket) = &self.socket {
             // On a UNIX socket, or one that is gone already, there is nothing to abort.
-            let _ = sockopt::set_socket_linger(socket, Some(std::time::Duration::ZERO));
+            let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
         }
         self.abandon();
     }

@@ -60,9 +60,14 @@ pub(super) const BOTH: [Side; 2] = [Side::Client, Side::Service];
 
 impl Tunnel {
     pub(super) fn new(client: Parts, service: Parts, kind: Kind, card: Card, now: Tick) -> Tunnel {
+        let (client, service) = (End::new(client, now), End::new(service, now));
+        if let (Kind::Raw, Some(keepalive)) = (kind, card.limits.keepalive) {
+            client.probe(keepalive, card.limits.pong_timeout);
+            service.probe(keepalive, card.limits.pong_timeout);
+        }
         Tunnel {
-            client: End::new(client, now),
-            service: End::new(service, now),
+            client,
+            service,
             carries: match kind {
                 Kind::WebSocket => Carries::WebSocket(Relay::new()),
                 Kind::Raw => Carries::Raw([0, 0]),

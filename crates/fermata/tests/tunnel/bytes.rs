@@ -321,6 +321,30 @@ fn a_service_s_last_words_wait_for_a_slow_client() {
     assert_eq!(world.endings(), [(("service-close", 4000), 1)].into());
 }
 
+/// Hundreds of tunnels that could keep the engine busy for ever leave a small one its turn.
+#[test]
+fn a_message_is_not_kept_waiting_by_tunnels_that_never_rest() {
+    const BUSY: usize = 300;
+    let mut world = World::new();
+    for _ in 0..BUSY {
+        let held = world.open(Wiring::CLEAR, Kind::Raw);
+        held.client.say(vec![1; 300_000]);
+        held.client.step();
+    }
+    let held = world.open(Wiring::CLEAR, Kind::WebSocket);
+    held.client.say(Frame::text("hello").masked());
+    held.client.step();
+    let mut turns = 0;
+    while world.tunnels[BUSY].service.got.is_empty() {
+        world.engine.turn(world.now()).expect("a turn");
+        world.tunnels[BUSY].service.step();
+        turns += 1;
+        assert!(turns < 100, "it waits for its turn");
+    }
+    // 256 events a turn; those that were too many wait with the busy ones, 32 of which have a turn at a time.
+    assert!(turns <= 2 + BUSY / 32, "{turns} turns");
+}
+
 /// The two peers of a tunnel are strangers: what one cannot take must not keep the other from being heard.
 #[test]
 fn a_stalled_direction_leaves_the_other_alone() {

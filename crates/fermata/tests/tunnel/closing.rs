@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use fermata::tunnel::Kind;
+use fermata::tunnel::{Kind, Opened};
 use fermata_spec::WebSocket;
 
+use crate::world::wiring::parts;
 use crate::world::{End, Frame, WIRINGS, Wiring, World};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -287,6 +288,23 @@ fn a_raw_tunnel_is_drained_by_ending_both_streams() {
         world.until_over();
         assert_eq!(world.endings(), [(("drained", 1006), 1)].into());
     }
+}
+
+/// A file stands for whatever epoll(7) does not take, and for a system that takes no more.
+#[test]
+fn a_tunnel_that_cannot_be_registered_leaves_nothing() {
+    let mut world = World::new();
+    let (client, client_leg) = Wiring::CLEAR.client();
+    let service_leg = parts(tempfile::tempfile().expect("a temporary file").into(), None);
+    let card = world.card();
+    let opened = Opened { client: client_leg, service: service_leg, kind: Kind::WebSocket, card };
+    assert!(world.engine.adopt(opened).is_err());
+    assert_eq!((world.engine.live(), world.ledger.live()), (0, 0));
+    let mut client = client;
+    while client.end.is_none() {
+        client.step();
+    }
+    assert_eq!(client.end, Some(End::Reset));
 }
 
 /// Whatever is left when an engine ends is cut, and counted.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use fermata::tunnel::Kind;
 use fermata_spec::WebSocket;
+use rustix::net::sockopt;
 
 use crate::world::peer::{TINY, buffers};
+use crate::world::wiring::Service;
 use crate::world::{End, Frame, Held, Peer, WIRINGS, Wiring, World};
 use std::os::fd::AsFd;
 
@@ -248,6 +250,26 @@ fn a_long_message_under_way_is_no_idleness() {
         world.pass(SECOND * 40);
     }
     assert!(!world.client().has_close());
+}
+
+/// It has no Pings of ours.
+#[test]
+fn the_peers_of_a_raw_tunnel_are_probed_by_the_kernel() {
+    for wiring in WIRINGS {
+        let mut world = world();
+        let ((client, client_leg), (service, service_leg)) = (wiring.client(), wiring.service());
+        let sockets = [&client_leg, &service_leg].map(|leg| leg.socket.try_clone().expect("a descriptor"));
+        world.adopt(client_leg, service_leg, Kind::Raw);
+        for (socket, is_tcp) in sockets.iter().zip([true, wiring.service == Service::Tcp]) {
+            assert_eq!(sockopt::socket_keepalive(socket), Ok(is_tcp));
+            if is_tcp {
+                let (idle, interval) = (sockopt::tcp_keepidle(socket), sockopt::tcp_keepintvl(socket));
+                let probes = sockopt::tcp_keepcnt(socket);
+                assert_eq!((idle, interval, probes), (Ok(SECOND * 25), Ok(SECOND * 5), Ok(4)));
+            }
+        }
+        drop((sockets, client, service));
+    }
 }
 
 /// A Ping storm of many tunnels that were opened together is spread over several slices of a sweep.
