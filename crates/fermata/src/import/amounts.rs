@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// service.yml takes no time longer than this: a year.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// `1m30s`, `500ms`, `1h`, or seconds (Go's durations, as compose has them).
 pub(super) fn duration(text: &str) -> Option<Duration> {
@@ -60,15 +60,15 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     let bytes = number * (1_u64 << shift) as f64;
-    (bytes >= 1.0 && bytes < 1e15).then_some(bytes as u64)
+    (1.0..1e15).contains(&bytes).then_some(bytes as u64)
 }
 
 /// `512Mi`: the largest unit that divides the bytes.
 pub(super) fn memory(bytes: u64) -> String {
     match bytes {
-        _ if bytes % (1 << 30) == 0 => format!("{}Gi", bytes >> 30),
-        _ if bytes % (1 << 20) == 0 => format!("{}Mi", bytes >> 20),
-        _ if bytes % (1 << 10) == 0 => format!("{}Ki", bytes >> 10),
+        _ if bytes.is_multiple_of(1 << 30) => format!("{}Gi", bytes >> 30),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{}Mi", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{}Ki", bytes >> 10),
         _ => bytes.to_string(),
     }
 }

@@ -69,7 +69,7 @@ pub(super) struct Resources {
     pub(super) cpu: Option<u32>,
 }
 
-impl<'a> Service<'a> {
+impl Service<'_> {
     pub(super) fn new(name: &str) -> Self {
         Service { name: name.to_owned(), ..Service::default() }
     }
@@ -148,7 +148,9 @@ impl<'a> Service<'a> {
         let mut map = Map::default();
         self.keys.sort_by_key(|(key, ..)| ORDER.iter().position(|known| known == key));
         for (key, comment, value) in self.keys {
-            comment.into_iter().for_each(|comment| map.comment(comment));
+            if let Some(comment) = comment {
+                map.comment(comment);
+            }
             map.put(key, value);
         }
         map
@@ -211,7 +213,9 @@ impl File<'_> {
                 services.gap();
             }
             let mut service = service;
-            std::mem::take(&mut service.above).into_iter().for_each(|comment| services.comment(comment));
+            for comment in std::mem::take(&mut service.above) {
+                services.comment(comment);
+            }
             let name = std::mem::take(&mut service.name);
             services.put(name, service.map());
         }

@@ -102,22 +102,15 @@ fn dialect(root: &Node) -> Option<Dialect> {
     let is_service = |node: &Node| {
         node.entries().iter().any(|entry| matches!(entry.key.text.as_str(), "image" | "build") && is_text(&entry.value))
     };
-    match value("services") {
-        Some(services) => {
-            let ours = services.entries().iter().flat_map(|service| service.value.entries()).any(|entry| {
-                matches!(
-                    entry.key.text.as_str(),
-                    "env_vars" | "git_url" | "traffic_matches" | "constraints" | "requires"
-                )
-            });
-            (!ours && (services.is_null() || matches!(services.kind, Kind::Map(_)))).then_some(Dialect::Compose)
-        }
+    let Some(services) = value("services") else {
         // The first format of compose had its services at the top level.
-        None => {
-            let all = root.entries().iter().all(|entry| is_service(&entry.value));
-            (all && !root.entries().is_empty()).then_some(Dialect::Compose)
-        }
-    }
+        let all = root.entries().iter().all(|entry| is_service(&entry.value));
+        return (all && !root.entries().is_empty()).then_some(Dialect::Compose);
+    };
+    let keys = services.entries().iter().flat_map(|service| service.value.entries());
+    let ours = |key: &str| matches!(key, "env_vars" | "git_url" | "traffic_matches" | "constraints" | "requires");
+    let is_map = services.is_null() || matches!(services.kind, Kind::Map(_));
+    (is_map && !keys.map(|entry| entry.key.text.as_str()).any(ours)).then_some(Dialect::Compose)
 }
 
 /// A file of somebody else.

@@ -282,7 +282,9 @@ impl Opened {
         map.put("container", yaml::Value::bare(self.container));
         let mut public = self.public.clone();
         public.sort_by_key(|(speech, _)| *speech as u8);
-        public.iter().for_each(|(speech, port)| map.put(speech.key(), yaml::Value::bare(port)));
+        for (speech, port) in public {
+            map.put(speech.key(), yaml::Value::bare(port));
+        }
         let mut above = self.comments.clone();
         if !self.guesses.is_empty() {
             above.push(format!("guessed from the port numbers: {}", self.guesses.join(", ")));

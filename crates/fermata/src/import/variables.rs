@@ -1,5 +1,7 @@
 //! Variables in the texts of a compose file (`${VAR:-default}`), and what service.yml writes for them (`_env(VAR:default)`).
 
+use std::fmt::Write;
+
 /// What a text becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Converted {
@@ -80,11 +82,11 @@ impl Converted {
             }
             (None, As::Default) => self.lost = Some(format!("${{{name}}}")),
             (Some(default), As::Reference) if fits && !default.text.is_empty() => {
-                self.text.push_str(&format!("_env({name}:{})", default.text));
+                _ = write!(self.text, "_env({name}:{})", default.text);
                 self.names.extend(default.names);
             }
             (default, As::Reference) => {
-                self.text.push_str(&format!("_env({name})"));
+                _ = write!(self.text, "_env({name})");
                 if default.is_some() && !fits {
                     self.lost = Some(format!("${{{body}}}"));
                 }

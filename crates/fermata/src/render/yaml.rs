@@ -3,7 +3,7 @@
 //! Only what can be said in it is known here, not what any format means.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 /// Widest line of a comment.
 const WIDTH: usize = 100;
@@ -54,7 +54,7 @@ impl Value {
     }
 
     /// Anything that prints as a number, or a boolean.
-    pub fn bare(value: impl ToString) -> Value {
+    pub fn bare(value: impl Display) -> Value {
         Value::Bare(value.to_string())
     }
 
@@ -71,7 +71,9 @@ impl Value {
     /// Names and texts.
     pub fn table(pairs: &[(String, String)]) -> Value {
         let mut map = Map::default();
-        pairs.iter().for_each(|(name, value)| map.put(name, Value::text(value)));
+        for (name, value) in pairs {
+            map.put(name, Value::text(value));
+        }
         Value::Map(map)
     }
 }
@@ -152,7 +154,9 @@ fn write_value(out: &mut String, value: &Value, indent: usize) {
         }
         Value::List(items) if !items.is_empty() => {
             out.push('\n');
-            items.iter().for_each(|item| write_item(out, item, indent + 2));
+            for item in items {
+                write_item(out, item, indent + 2);
+            }
         }
         value => {
             let _ = writeln!(out, " {}", inline(value, Within::Block));

@@ -6,7 +6,7 @@ use crate::import::source::Value;
 use crate::import::variables;
 use crate::render::yaml;
 
-use super::service;
+use super::others;
 
 /// service.yml takes no less memory than this.
 const MIN_MEMORY: u64 = 4_000_000;
@@ -31,7 +31,7 @@ fn deploy(key: &str, value: &Value<'_>, service: &mut Service<'_>) {
             Some("replicated") | None => {}
             Some(_) => value.left_out("jobs that end", "run them before fermata up, not as a service"),
         },
-        "labels" => service::labels(value, service),
+        "labels" => others::labels(value, service),
         "resources" => value.entries().for_each(|(key, value)| match key {
             "limits" => amounts_of(&value, &mut service.limits),
             "reservations" => amounts_of(&value, &mut service.requests),
@@ -77,7 +77,7 @@ fn memory(value: &Value<'_>) -> Option<u64> {
     match bytes {
         None => value.unexpected("a size such as 512M"),
         Some(bytes) if bytes < MIN_MEMORY => {
-            value.left_out("less than 4M", "no container starts with that; write more")
+            value.left_out("less than 4M", "no container starts with that; write more");
         }
         Some(_) => {}
     }

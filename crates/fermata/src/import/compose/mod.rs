@@ -2,6 +2,10 @@
 
 mod deploy;
 mod elsewhere;
+mod files;
+mod others;
+mod process;
+mod published;
 mod service;
 
 use super::draft::File;

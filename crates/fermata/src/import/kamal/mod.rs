@@ -148,7 +148,7 @@ fn beside(key: &str, value: &Value<'_>) {
             .left_out("files of several versions side by side", "serve assets from a place that keeps the old ones"),
         "error_pages_path" => value.left_out("error pages", "let the service answer with them"),
         "healthcheck" | "traefik" => {
-            value.left_out("keys of Kamal 1", "kamal upgrade rewrites the file; or write health: and ports: by hand")
+            value.left_out("keys of Kamal 1", "kamal upgrade rewrites the file; or write health: and ports: by hand");
         }
         key if key.starts_with("x-") => {}
         _ => value.left_out("not known here", "look up what it did, and write it by hand"),
@@ -184,7 +184,7 @@ fn env(value: &Value<'_>, service: &mut Service<'_>) {
                 }
             }
             "tags" => {
-                value.left_out("variables of single hosts", "write NAME: _env(NAME), and set them on each server")
+                value.left_out("variables of single hosts", "write NAME: _env(NAME), and set them on each server");
             }
             _ => value.left_out("not known here", "write it under env_vars by hand"),
         }
@@ -198,10 +198,10 @@ fn is_variable(name: &str) -> bool {
 
 fn clear(value: &Value<'_>, service: &mut Service<'_>) {
     for (name, text, value) in value.pairs() {
-        if !is_variable(&name) {
-            value.left_out("not the name of a variable", "write it by hand");
-        } else {
+        if is_variable(&name) {
             service.set_variable(name, text.unwrap_or_default());
+        } else {
+            value.left_out("not the name of a variable", "write it by hand");
         }
     }
 }
@@ -221,7 +221,7 @@ fn options(value: &Value<'_>, service: &mut Service<'_>) {
             "memory" => service.limits.memory = super::amounts::bytes(text).filter(|bytes| *bytes >= 4_000_000),
             "cpus" => service.limits.cpu = super::amounts::millicpus(text),
             "restart" => {
-                value.note("left out: an instance that ends is always started again", "nothing has to be done")
+                value.note("left out: an instance that ends is always started again", "nothing has to be done");
             }
             "privileged" if value.is_true() => service.secure("privileged", yaml::Value::bare(true)),
             "network" => value.note("left out: the services of a file share one network", "nothing has to be done"),

@@ -36,13 +36,13 @@ pub(super) fn read<'a>(
     service: &mut Service<'a>,
     edge: &mut Edge,
 ) {
-    let whole = root.get("proxy");
+    let default = root.get("proxy");
     let own = own.and_then(|role| role.get("proxy")).filter(|proxy| !proxy.is_null());
     if own.as_ref().is_some_and(Value::is_false) || (own.is_none() && whose == Whose::Other) {
         return;
     }
     // A role's own keys go before the file's.
-    let layers: Vec<Value<'a>> = own.filter(Value::is_map).into_iter().chain(whole.filter(Value::is_map)).collect();
+    let layers: Vec<Value<'a>> = own.filter(Value::is_map).into_iter().chain(default.filter(Value::is_map)).collect();
     let find = |key: &str| layers.iter().find_map(|layer| layer.get(key)).filter(|value| !value.is_null());
     let port = find("app_port").and_then(|value| value.text()?.parse().ok()).filter(|port| *port > 0);
     let ssl = find("ssl").filter(|ssl| ssl.is_true() || ssl.is_map());
@@ -90,7 +90,7 @@ fn health(check: Option<&Value<'_>>, delay: Option<&Value<'_>>, service: &mut Se
     let path = check
         .and_then(|check| check.get_text("path"))
         .filter(|path| path.starts_with('/') && !path.contains(char::is_whitespace));
-    let delay = delay.and_then(|delay| delay.text()).and_then(amounts::duration);
+    let delay = delay.and_then(Value::text).and_then(amounts::duration);
     let rhythm = Rhythm { period: time("interval"), timeout: time("timeout"), failures: None, delay };
     let endpoint = path.unwrap_or(HEALTH_PATH).to_owned();
     let health = Check::Request { https: false, port: None, endpoint }.health(rhythm);
@@ -135,9 +135,8 @@ fn rest(key: &str, value: &Value<'_>, edge: &mut Edge) {
             }
             edge.answer_timeout = edge.answer_timeout.take().or(time.map(amounts::seconds));
         }
-        "ssl_redirect" if value.is_false() => {}
+        "ssl_redirect" | "forward_headers" if value.is_false() => {}
         "ssl_redirect" => value.left_out("requests to http are not sent to https", "let the service redirect them"),
-        "forward_headers" if value.is_false() => {}
         "forward_headers" => value.left_out(
             "X-Forwarded-* is believed only of known proxies",
             "write gateway: {trusted_proxies: [10.0.0.0/8]} with their addresses",

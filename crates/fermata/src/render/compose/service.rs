@@ -214,9 +214,9 @@ fn amounts(amounts: Resources) -> Option<Map> {
 /// The largest unit that divides the bytes; compose's are based on 1024.
 fn memory(bytes: u64) -> String {
     match bytes {
-        _ if bytes % (1 << 30) == 0 => format!("{}g", bytes >> 30),
-        _ if bytes % (1 << 20) == 0 => format!("{}m", bytes >> 20),
-        _ if bytes % (1 << 10) == 0 => format!("{}k", bytes >> 10),
+        _ if bytes.is_multiple_of(1 << 30) => format!("{}g", bytes >> 30),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{}m", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{}k", bytes >> 10),
         _ => format!("{bytes}b"),
     }
 }

@@ -1,5 +1,7 @@
 //! Texts of a compose file: `$` has a meaning there, and `_env(VAR)` is `${VAR}`.
 
+use std::fmt::Write;
+
 use fermata_spec::Spec;
 
 use crate::render::Gaps;
@@ -14,33 +16,32 @@ pub(super) fn with_variables(text: &str, path: &str, spec: &Spec, gaps: &mut Gap
 #[derive(Debug, Clone, Copy)]
 struct Depth(u8);
 
-const DEEPEST: u8 = 8;
+const DEEPEST: u8 = 2;
 
 fn resolve(text: &str, path: &str, spec: &Spec, gaps: &mut Gaps<'_>, depth: Depth) -> String {
     let mut made = String::new();
     for piece in pieces(text) {
         match piece {
             Piece::Text(text) => made.push_str(&text.replace('$', "$$")),
-            Piece::Variable { name, default: None } => made.push_str(&format!("${{{name}}}")),
+            Piece::Variable { name, default: None } => _ = write!(made, "${{{name}}}"),
             Piece::Variable { name, default: Some(default) } => {
                 let default = resolve(default, path, spec, gaps, depth);
-                made.push_str(&format!("${{{name}:-{default}}}"));
+                _ = write!(made, "${{{name}:-{default}}}");
             }
             Piece::Elsewhere { written, service, name } => {
                 let value = service.and_then(|service| {
                     let service = spec.services.iter().find(|one| &*one.name == service)?;
                     service.env_vars.iter().find(|(known, _)| known == name).map(|(_, value)| value)
                 });
-                match value.filter(|_| depth.0 < DEEPEST) {
-                    Some(value) => made.push_str(&resolve(value, path, spec, gaps, Depth(depth.0 + 1))),
-                    None => {
-                        gaps.changed(
-                            path,
-                            format!("{written} becomes a variable of whoever starts compose"),
-                            format!("set {name} in the environment, or in a file .env"),
-                        );
-                        made.push_str(&format!("${{{name}}}"));
-                    }
+                if let Some(value) = value.filter(|_| depth.0 < DEEPEST) {
+                    made.push_str(&resolve(value, path, spec, gaps, Depth(depth.0 + 1)));
+                } else {
+                    gaps.changed(
+                        path,
+                        format!("{written} becomes a variable of whoever starts compose"),
+                        format!("set {name} in the environment, or in a file .env"),
+                    );
+                    _ = write!(made, "${{{name}}}");
                 }
             }
         }
