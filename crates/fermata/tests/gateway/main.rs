@@ -6,9 +6,12 @@
 mod support;
 
 mod errors;
+mod forwarded;
 mod frames;
 mod handshake;
 mod http;
+mod limits;
+mod routes;
 mod site;
 mod talk;
 mod tls;

@@ -220,6 +220,19 @@ impl Talk {
         }
     }
 
+    /// The socket itself.
+    pub fn socket(&self) -> &TcpStream {
+        match &self.stream {
+            Stream::Clear(stream) => stream,
+            Stream::Tls(tls) => &tls.sock,
+        }
+    }
+
+    /// Waits until something has come, and leaves it.
+    pub fn peek(&self) {
+        assert_eq!(self.socket().peek(&mut [0]).expect("something comes"), 1);
+    }
+
     /// Reads so many bytes and forgets them.
     pub fn skip(&mut self, length: usize) {
         let mut left = length - self.unread.len().min(length);
