@@ -11,6 +11,7 @@ mod frames;
 mod handshake;
 mod http;
 mod limits;
+mod raw;
 mod routes;
 mod site;
 mod talk;
