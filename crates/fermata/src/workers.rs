@@ -106,6 +106,8 @@ impl Workers {
     /// Accepts nothing more, lets every request end, says `close` to every tunnel, and returns once all have gone.
     pub async fn leave(&self, close: Arc<Close>) {
         self.leaving.send_replace(Some(close.clone()));
+        // The listeners are closed with their last user: who comes now is refused by the kernel.
+        self.accept(Vec::new());
         self.drain(&Which::all(), &close, Duration::ZERO).await;
         // What has become a tunnel by then is drained at once.
         self.leaving.closed().await;
@@ -203,9 +205,11 @@ async fn keep_doors(worker: Rc<Worker>, mut doors: watch::Receiver<Doors>, leavi
 
 /// Accepts from one listener.
 async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, speaks: Speaks, leaving: Leaving) -> Infallible {
+    let mut told = None;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                told = None;
                 let served = serve::connection(worker.clone(), stream, speaks.clone(), leaving.clone());
                 tokio::task::spawn_local(async {
                     if let Err(error) = served.await {
@@ -216,7 +220,9 @@ async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, speaks: S
             // The peer left while it was waiting (accept(2)).
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections");
+                if told.replace(error.kind()) != Some(error.kind()) {
+                    tracing::warn!(%error, "cannot accept connections");
+                }
                 tokio::time::sleep(BREATH).await;
             }
         }

@@ -16,7 +16,7 @@ use crate::listening::Bound;
 use crate::page;
 use crate::public::{PublicPort, Scheme, public_ports};
 use crate::run::StateLock;
-use crate::running::{self, Notice, Outside};
+use crate::running::{self, Ended, Notice, Outside};
 
 /// Runs it.
 pub fn run(args: &Up) -> Result<Answer, Failure> {
@@ -36,7 +36,7 @@ pub fn run(args: &Up) -> Result<Answer, Failure> {
     let prepared = Prepared::new(spec, &place, &Bound::default()).map_err(no)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no)?;
     LocalSet::new().block_on(&runtime, async {
-        let stop = stop_signal().map_err(no)?;
+        let stops = stop_signals().map_err(no)?;
         let (notices, heard) = mpsc::channel(256);
         let speaking = tokio::task::spawn_local(speak(voice, heard));
         let (changed, reload) = mpsc::channel(1);
@@ -47,10 +47,13 @@ pub fn run(args: &Up) -> Result<Answer, Failure> {
             move || file::reread(&path)
         });
         let outside = Outside { notices, file: path, reread, reload };
-        let outcome = running::run(prepared, place, lock, outside, stop).await;
+        let outcome = running::run(prepared, place, lock, outside, stops).await;
         // Everything that was said is printed before the end.
         let _ = speaking.await;
-        outcome.map(|()| Answer::Yes).map_err(no)
+        match outcome.map_err(no)? {
+            Ended::Well => Ok(Answer::Yes),
+            Ended::AtOnce => Err(no("stopped at once: tunnels and requests were cut, and services killed")),
+        }
     })
 }
 
@@ -79,16 +82,23 @@ fn log() {
     let _ = subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init();
 }
 
-/// Done at Ctrl-C or SIGTERM. A second one ends the process at once.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+/// A value for each Ctrl-C or SIGTERM.
+fn stop_signals() -> std::io::Result<mpsc::Receiver<()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+    let (stop, stops) = mpsc::channel(2);
+    tokio::task::spawn_local(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stop.send(()).await.is_err() {
+                return;
+            }
         }
-    })
+    });
+    Ok(stops)
 }
 
 /// What the lines need to know of the file.

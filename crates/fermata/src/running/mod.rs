@@ -104,15 +104,24 @@ pub struct Running {
     _lock: StateLock,
 }
 
-/// Runs a prepared file until `stop` is done or somebody asks it to, then ends every tunnel, request and instance well.
-/// Takes a current-thread runtime and a `LocalSet`.
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Every tunnel was told, and every instance had its time.
+    Well,
+    /// Where it stood, because somebody asked twice.
+    AtOnce,
+}
+
+/// Runs a prepared file until a `stop` comes or somebody asks it to, then ends every tunnel, request and instance well; a
+/// second stop ends that too. Takes a current-thread runtime and a `LocalSet`.
 pub async fn run(
     prepared: Prepared,
     place: Place,
     lock: StateLock,
     outside: Outside,
-    stop: impl Future<Output = ()>,
-) -> Result<(), StartError> {
+    mut stops: mpsc::Receiver<()>,
+) -> Result<Ended, StartError> {
     let control = ControlSocket::bind(&place.state).map_err(system)?;
     let (asked, mut asks) = mpsc::channel(16);
     let mut serving = JoinSet::new();
@@ -121,15 +130,14 @@ pub async fn run(
     let (lines, mut written) = mpsc::channel(256);
     let (drained, mut are_drained) = mpsc::unbounded_channel();
     let mut clock = tokio::time::interval(Duration::from_secs(1));
-    let mut stop = std::pin::pin!(stop);
     let mut running = tokio::select! {
         begun = Running::begin(prepared, place, lock, outside, (events, lines, drained)) => begun?,
         // What an earlier run left behind may take its grace to end.
-        () = &mut stop => return Ok(()),
+        Some(()) = stops.recv() => return Ok(Ended::Well),
     };
     loop {
         tokio::select! {
-            () = &mut stop => break,
+            Some(()) = stops.recv() => break,
             Some(event) = happened.recv() => {
                 // What an instance wrote before it ended is heard first.
                 for _ in 0..REMEMBERED {
@@ -153,7 +161,11 @@ pub async fn run(
             }
         }
     }
-    running.end(&mut happened, &mut written).await
+    tokio::select! {
+        outcome = running.end(&mut happened, &mut written) => outcome.map(|()| Ended::Well),
+        // What is dropped in the middle of its end kills its processes.
+        Some(()) = stops.recv() => Ok(Ended::AtOnce),
+    }
 }
 
 fn system(error: impl std::fmt::Display) -> StartError {
@@ -281,9 +293,10 @@ impl Running {
         happened: &mut mpsc::UnboundedReceiver<Event>,
         written: &mut mpsc::Receiver<Line>,
     ) -> Result<(), StartError> {
-        let Running { workers, shared, supervisor, outside, datagrams, checks, .. } = self;
+        let Running { workers, shared, supervisor, outside, datagrams, checks, bound, .. } = self;
         let say = async |notice| drop(outside.notices.send(notice).await);
         say(Notice::Stopping { tunnels: shared.ledger.live() }).await;
+        drop(bound);
         datagrams.values().for_each(AbortHandle::abort);
         let close = Arc::new(Close::new(Code::GOING_AWAY, "the gateway is stopping"));
         // What is left after that is cut.
@@ -291,16 +304,12 @@ impl Running {
         let mut stopping = std::pin::pin!(supervisor.stop());
         loop {
             tokio::select! {
-                () = &mut stopping => break,
-                Some(event) = happened.recv() => say(Notice::Instance(event)).await,
+                // What an instance wrote before it ended is heard first, and everything before the end.
+                biased;
                 Some(line) = written.recv() => say(Notice::Line(line)).await,
+                Some(event) = happened.recv() => say(Notice::Instance(event)).await,
+                () = &mut stopping => break,
             }
-        }
-        while let Ok(line) = written.try_recv() {
-            say(Notice::Line(line)).await;
-        }
-        while let Ok(event) = happened.try_recv() {
-            say(Notice::Instance(event)).await;
         }
         drop(checks);
         match Rc::try_unwrap(workers) {

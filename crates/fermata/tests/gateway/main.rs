@@ -13,6 +13,7 @@ mod http;
 mod limits;
 mod raw;
 mod routes;
+mod shutdown;
 mod site;
 mod talk;
 mod tls;
