@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ pub struct LoadError {
 
 impl fmt::Display for LoadError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: {}", self.path.display(), self.problem)
+        write!(out, "{}: {}; see tls.certificates in the file", self.path.display(), self.problem)
     }
 }
 
@@ -131,7 +132,12 @@ impl Entry {
 
 impl Files {
     fn read(&self) -> Result<Contents, LoadError> {
-        let read = |path: &Path| std::fs::read(path).map_err(|error| at(path, format!("cannot be read: {error}")));
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => at(path, "there is no such file".into()),
+                _ => at(path, format!("cannot be read: {error}")),
+            })
+        };
         Ok(Contents { cert: read(&self.cert)?, key: read(&self.key)? })
     }
 

@@ -209,7 +209,9 @@ fn a_broken_replacement_changes_nothing_and_hinders_no_other() {
     let strange = rcgen::KeyPair::generate().expect("a key can be made").serialize_pem();
     site.fermata.folder.write("app.key", &strange);
     let cert = site.file("app.pem").display().to_string();
-    let warning = format!("warning: a certificate stays as it was: {key}: does not belong to the certificate {cert}");
+    let warning = format!(
+        "warning: a certificate stays as it was: {key}: does not belong to the certificate {cert}; see tls.certificates in the file"
+    );
     site.fermata.process.wait_for("what is wrong", |line| line.ends_with(&warning));
     site.converse(&mut site.connect(&app));
 
