@@ -11,13 +11,7 @@ pub(crate) fn everything() -> Outcome {
     dependencies()?;
     shell::step(
         "clippy",
-        shell::cargo().args(["clippy", "--locked", "--workspace", "--", "--deny", "warnings"]),
-        "Mend what clippy names above; `cargo clippy --fix` does some of it.",
-    )?;
-    // What clippy says of the tests is shown, and denies nothing yet.
-    shell::step(
-        "clippy, tests included",
-        shell::cargo().args(["clippy", "--locked", "--workspace", "--all-targets"]),
+        shell::cargo().args(["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
         "Mend what clippy names above; `cargo clippy --fix` does some of it.",
     )?;
     // Takes the metadata that clippy had made of every dependency. Private items are documented too, so that links to

@@ -153,8 +153,8 @@ fn url(text: &str) -> Option<Check> {
 mod tests {
     use super::*;
 
-    fn get(port: u16, endpoint: &str) -> Option<Check> {
-        Some(Check::Request { https: false, port: Some(port), endpoint: endpoint.to_owned() })
+    fn get(port: u16, endpoint: &str) -> Check {
+        Check::Request { https: false, port: Some(port), endpoint: endpoint.to_owned() }
     }
 
     #[test]
@@ -165,10 +165,10 @@ mod tests {
             "wget -q --spider http://localhost:3000/up",
             "wget --no-verbose --tries=1 -O /dev/null http://localhost:3000/up || exit 1",
         ] {
-            assert_eq!(Check::of_script(script), get(3000, "/up"), "{script}");
+            assert_eq!(Check::of_script(script), Some(get(3000, "/up")), "{script}");
         }
         let words = ["sh", "-c", "curl -f localhost"].map(str::to_owned);
-        assert_eq!(Check::of_words(&words), get(80, "/"));
+        assert_eq!(Check::of_words(&words), Some(get(80, "/")));
     }
 
     #[test]

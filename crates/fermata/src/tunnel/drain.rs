@@ -188,12 +188,14 @@ impl Tunnel {
     /// A Close that waits may stand between frames now, and who has not answered a Close is not waited for.
     fn hurry(&mut self, scratch: &mut Scratch) {
         let Carries::WebSocket(relay) = &mut self.carries else { return };
-        // For a service that doesn't answer its client (RFC 6455 5.5.1: with the same code).
-        let code = match relay.closed(Side::Client) {
-            Some(ClosedBy::Peer | ClosedBy::Us) => relay.code(Side::Client),
-            None => Code::GOING_AWAY,
+        // For a service that doesn't answer its client.
+        let unanswered = match (&self.cause, relay.closed(Side::Client)) {
+            (Some(Cause::Violation(Side::Client, violation)), _) => violation.close(),
+            // RFC 6455 5.5.1: with the same code.
+            (_, Some(ClosedBy::Peer | ClosedBy::Us)) => Close::new(relay.code(Side::Client), ""),
+            (_, None) => Close::new(Code::GOING_AWAY, ""),
         };
-        for (side, close) in BOTH.into_iter().zip([Close::new(code, ""), NO_ANSWER]) {
+        for (side, close) in BOTH.into_iter().zip([unanswered, NO_ANSWER]) {
             let Carries::WebSocket(relay) = &mut self.carries else { return };
             let frame = relay.hurry(side).or_else(|| relay.close_now(side, &close, mask()));
             self.say(side, frame, scratch);
