@@ -11,8 +11,14 @@ use std::process::Command;
 use crate::shell::{self, Failure, Outcome};
 
 /// Programs that tests start, and the Debian package that brings each.
-const PROGRAMS: [(&str, &str); 5] =
-    [("cc", "gcc"), ("chromium", "chromium"), ("node", "nodejs"), ("npm", "npm"), ("python3", "python3")];
+const PROGRAMS: [(&str, &str); 6] = [
+    ("cc", "gcc"),
+    ("chromium", "chromium"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("pebble", "pebble"),
+    ("python3", "python3"),
+];
 
 const PEERS: &str = "tests/peers";
 const PIP_INSTALL: [&str; 5] = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];

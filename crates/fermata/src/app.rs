@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fermata_spec::Spec;
 
+use crate::acme;
 use crate::listening::Bound;
 use crate::net::BindError;
 use crate::public::{PublicPort, Scheme, public_ports};
@@ -114,9 +115,21 @@ fn certificate_files(
     place: &Place,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<(PathBuf, PathBuf)>, StartError> {
-    if !spec.tls.certificates.is_empty() || !ports.iter().any(|port| port.scheme == Scheme::Https) {
-        let path = |file: &str| place.folder.join(file);
-        return Ok(spec.tls.certificates.iter().map(|one| (path(&one.cert), path(&one.key))).collect());
+    let path = |file: &str| place.folder.join(file);
+    let mut files: Vec<_> = spec.tls.certificates.iter().map(|one| (path(&one.cert), path(&one.key))).collect();
+    if let Some(acme) = &spec.tls.acme {
+        let (pairs, provisional) = acme::pairs(&place.state, &acme.domains).map_err(|error| {
+            StartError::System(format!("cannot keep certificates in {}: {error}", place.state.display()))
+        })?;
+        files.extend(pairs);
+        if !provisional.is_empty() {
+            let names = provisional.join(", ");
+            warnings
+                .push(format!("until the authority has issued a certificate, a self-signed one is used for {names}"));
+        }
+    }
+    if !files.is_empty() || !ports.iter().any(|port| port.scheme == Scheme::Https) {
+        return Ok(files);
     }
     let names = self_signed_names(spec);
     let made = tls::self_signed(&place.state, &names).map_err(|error| {

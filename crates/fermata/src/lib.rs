@@ -4,6 +4,7 @@
 //! one connection: read that file first. [`run`] starts services, [`probe`] looks from outside, [`app`] is the one place
 //! where everything meets, and [`cmd`] is what people call.
 
+pub mod acme;
 pub mod admin;
 pub mod app;
 pub mod cli;

@@ -55,16 +55,21 @@ pub struct PublicPort {
     pub services: Behind,
 }
 
+impl PublicPort {
+    /// Who answers there.
+    pub fn behind(&self) -> String {
+        if self.services.is_empty() {
+            return "answers the certificate authority (tls.acme)".into();
+        }
+        let several = |count: u32| if count == 1 { "instance" } else { "instances" };
+        let services = self.services.iter().map(|(service, count)| format!("{service} ({count} {})", several(*count)));
+        services.collect::<Vec<_>>().join(", ")
+    }
+}
+
 impl fmt::Display for PublicPort {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:<3} {:>5}  ", self.scheme.name(), self.port)?;
-        for (at, (service, instances)) in self.services.iter().enumerate() {
-            if at > 0 {
-                out.write_str(", ")?;
-            }
-            write!(out, "{service} ({instances} {})", if *instances == 1 { "instance" } else { "instances" })?;
-        }
-        Ok(())
+        write!(out, "{:<3} {:>5}  {}", self.scheme.name(), self.port, self.behind())
     }
 }
 
@@ -78,6 +83,10 @@ pub fn public_ports(spec: &Spec) -> Vec<PublicPort> {
                 services.push((service.name.clone(), instances(service)));
             }
         }
+    }
+    if let Some(acme) = &spec.tls.acme {
+        // Where no service has it, nobody but the authority is answered there.
+        ports.entry((acme.challenge_port, Scheme::Http)).or_default();
     }
     ports.into_iter().map(|((port, scheme), services)| PublicPort { scheme, port, services }).collect()
 }

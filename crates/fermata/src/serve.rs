@@ -34,6 +34,7 @@ use crate::http::{
 use crate::net::{Arrival, Leg, dial};
 use crate::page;
 use crate::route::{Admission, Denied, Lease, Place, Places, Route, Table, Wish};
+use crate::tls::Challenges;
 use crate::tunnel::{Card, Engine, Kind, Ledger, Opened};
 
 /// What is spoken on a public port.
@@ -55,6 +56,8 @@ pub struct Worker {
     pub ledger: Arc<Ledger>,
     /// How much the whole gateway carries.
     pub places: Arc<Places>,
+    /// What a certificate authority may ask.
+    pub challenges: Challenges,
     /// This thread's tunnels.
     pub engine: Rc<RefCell<Engine>>,
     /// This thread's connections to services.
@@ -133,8 +136,8 @@ impl Worker {
 
     /// Answers one request.
     async fn answer(&self, mut request: Request<Incoming>, arrival: Arrival) -> Answer<Agreed> {
-        if let Some(page) = self.own_page(&request, &arrival) {
-            return Answer::Response(page);
+        if let Some(answer) = self.proof(&request, &arrival).or_else(|| self.own_page(&request, &arrival)) {
+            return Answer::Response(answer);
         }
         settle_host(&mut request, &arrival);
         let visitor = Visitor::of(request.headers(), &arrival, &self.gateway().trusted_proxies);
@@ -278,6 +281,12 @@ impl Worker {
     fn patience(&self) -> Patience {
         let gateway = self.gateway();
         Patience { connect: gateway.connect_timeout, answer: gateway.answer_timeout }
+    }
+
+    /// What a certificate authority asks for while it issues a certificate (RFC 8555 8.3).
+    fn proof(&self, request: &Request<Incoming>, arrival: &Arrival) -> Option<Response<Body>> {
+        let answer = (!arrival.tls).then(|| self.challenges.answer(request.uri().path()))??;
+        Some(Response::new(whole(answer.into())))
     }
 
     /// The tester page, where it is switched on: by default only for those on this machine.

@@ -17,6 +17,7 @@ use tokio::task::{AbortHandle, JoinSet, LocalSet};
 use crate::http::Upstreams;
 use crate::route::{Places, Table};
 use crate::serve::{self, Leaving, Speaks, Worker};
+use crate::tls::Challenges;
 use crate::tunnel::{self, Command, Engine, Entry, Ledger, Which};
 
 /// After an error of accept(2) that more trying makes worse (no descriptors left), this long passes.
@@ -31,6 +32,8 @@ pub struct Shared {
     pub ledger: Arc<Ledger>,
     /// How much the whole gateway carries.
     pub places: Arc<Places>,
+    /// What a certificate authority may ask.
+    pub challenges: Challenges,
 }
 
 /// All threads of the data plane.
@@ -154,6 +157,7 @@ fn work(
             table: shared.table.clone(),
             ledger: shared.ledger.clone(),
             places: shared.places.clone(),
+            challenges: shared.challenges.clone(),
             engine: engine.clone(),
             upstreams: Arc::new(Upstreams::default()),
         });

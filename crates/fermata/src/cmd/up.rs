@@ -130,13 +130,7 @@ impl Voice {
     fn ready(&self, ports: &[PublicPort]) {
         let bold = Style::new().bold();
         for port in ports {
-            let url = self.url(port);
-            let names: Vec<String> = port
-                .services
-                .iter()
-                .map(|(service, count)| format!("{service} ({count} instance{})", if *count == 1 { "" } else { "s" }))
-                .collect();
-            print(&label("fermata"), &format!("{bold}{url}{bold:#}  {}", names.join(", ")));
+            print(&label("fermata"), &format!("{bold}{}{bold:#}  {}", self.url(port), port.behind()));
         }
         if let Some(page) = self.tester(ports) {
             print(&label("fermata"), &format!("try it in a browser: {bold}{page}{bold:#}"));
@@ -161,7 +155,7 @@ impl Voice {
 
     fn tester(&self, ports: &[PublicPort]) -> Option<String> {
         let on = self.tester.unwrap_or_else(|| self.bind.iter().any(|ip| ip.is_loopback() || ip.is_unspecified()));
-        let port = ports.iter().filter(|_| on).find_map(|port| match port.scheme {
+        let port = ports.iter().filter(|port| on && !port.services.is_empty()).find_map(|port| match port.scheme {
             Scheme::Http => Some(("http", port.port)),
             Scheme::Https => Some(("https", port.port)),
             Scheme::Tcp | Scheme::Udp => None,

@@ -39,6 +39,7 @@ impl Running {
         self.bound = bound;
         self.certificates.offer(&certificates);
         self.watch = watch(&self.certificates, certificates, &self.outside.notices);
+        self.renew_authority();
         self.adopt_external(&plan, changes);
         let table = Table::new(self.spec.gateway.clone(), routes(&self.spec, &self.pools));
         self.shared.table.store(Arc::new(table));

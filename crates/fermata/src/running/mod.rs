@@ -3,6 +3,7 @@
 //! One task owns it all and does one thing after the other, so that a reload never meets another one halfway.
 
 mod asks;
+mod authority;
 mod change;
 mod rollouts;
 mod seen;
@@ -23,6 +24,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use self::asks::Onward;
+use self::authority::Authority;
 use self::rollouts::Active;
 use self::seen::{REMEMBERED, Seen, Tail, Waiting, external, note};
 use crate::admin::{Asked, ControlSocket};
@@ -33,7 +35,7 @@ use crate::public::{Pools, PublicPort, routes};
 use crate::route::Table;
 use crate::run::plan::ServicePlan;
 use crate::run::{Event, InstanceName, Line, Roster, StateLock, Supervisor};
-use crate::tls::{self, Certificates, Loaded, Watch};
+use crate::tls::{self, Certificates, Challenges, Loaded, Watch};
 use crate::workers::{Shared, Workers};
 
 /// How long tunnels and requests may take to end when everything stops.
@@ -83,6 +85,7 @@ pub struct Running {
     tls: Arc<ServerConfig>,
     certificates: Certificates,
     watch: Watch,
+    authority: Option<Authority>,
     shared: Shared,
     workers: Rc<Workers>,
     datagrams: BTreeMap<SocketAddr, AbortHandle>,
@@ -191,7 +194,8 @@ impl Running {
         let pools = Arc::new(Pools::default());
         let table = Table::new(spec.gateway.clone(), routes(&spec, &pools));
         let table = Arc::new(ArcSwap::from_pointee(table));
-        let shared = Shared { table, ledger: Arc::default(), places: Arc::default() };
+        let shared =
+            Shared { table, ledger: Arc::default(), places: Arc::default(), challenges: Challenges::default() };
         let workers = Rc::new(Workers::start(&shared).map_err(system)?);
         workers.accept(bound.doors(&tls));
         let mut waiting = Waiting::default();
@@ -200,6 +204,7 @@ impl Running {
         let instances = external(&plan);
         let checks = pools.watch_running(&plan, &events);
         let watch = watch(&certificates, loaded, &outside.notices);
+        let authority = Authority::of(&spec, &place, &shared.challenges, &outside.notices);
         let plans = plan.services.iter().map(|service| (service.name.clone(), service.clone())).collect();
         let supervisor =
             Supervisor::start(plan, Roster::open(&lock), events.clone(), lines).await.map_err(StartError::Plan)?;
@@ -211,6 +216,7 @@ impl Running {
             tls,
             certificates,
             watch,
+            authority,
             shared,
             workers,
             datagrams: BTreeMap::new(),

@@ -15,16 +15,22 @@ pub fn self_signed(folder: &Path, names: &[String]) -> io::Result<(PathBuf, Path
     if known && files.0.exists() && files.1.exists() {
         return Ok(files);
     }
-    let made = rcgen::generate_simple_self_signed(names.to_vec()).map_err(io::Error::other)?;
+    let (cert, key) = make_self_signed(names)?;
     fs::create_dir_all(folder)?;
-    write_secret(&files.1, &made.signing_key.serialize_pem())?;
-    fs::write(&files.0, made.cert.pem())?;
+    write_secret(&files.1, &key)?;
+    fs::write(&files.0, cert)?;
     fs::write(&listed, wanted)?;
     Ok(files)
 }
 
-/// Only its owner may read it.
-fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+/// A certificate for `names` that signs itself, and its key: both as PEM.
+pub fn make_self_signed(names: &[String]) -> io::Result<(String, String)> {
+    let made = rcgen::generate_simple_self_signed(names.to_vec()).map_err(io::Error::other)?;
+    Ok((made.cert.pem(), made.signing_key.serialize_pem()))
+}
+
+/// Writes a file that only its owner may read.
+pub fn write_secret(path: &Path, text: &str) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

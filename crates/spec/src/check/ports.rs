@@ -58,6 +58,7 @@ pub(super) fn check(sections: &Sections, reading: &Reading) {
     shared(&claims, &sections.services, reading);
     firewall(&claims, sections, reading);
     certificates(&claims, sections, reading);
+    challenges(&claims, sections, reading);
 }
 
 fn claims<'a>(services: &'a [Service], reading: &Reading) -> Vec<Claim<'a>> {
@@ -212,6 +213,23 @@ fn firewall(claims: &[Claim<'_>], sections: &Sections, reading: &Reading) {
         let diagnostic = Diagnostic::new(&codes::PORT_FIREWALL, claim.path.clone(), claim.place.clone(), message);
         reading.said.add(diagnostic.help(help));
     }
+}
+
+/// The authority asks over plain HTTP (RFC 8555 8.3): what answers must not be something else.
+fn challenges(claims: &[Claim<'_>], sections: &Sections, reading: &Reading) {
+    let Some(acme) = &sections.tls.acme else { return };
+    let other =
+        |claim: &&Claim<'_>| claim.port == acme.challenge_port && matches!(claim.speech, Speech::Https | Speech::Tcp);
+    let Some(claim) = claims.iter().find(other) else { return };
+    let message = format!(
+        "{} is {} here, and tls.acme needs it as http: the authority's questions arrive there",
+        claim.port, claim.speech
+    );
+    let place = reading.place("tls.acme");
+    let diagnostic = Diagnostic::new(&codes::ACME_PORT, claim.path.clone(), claim.place.clone(), message)
+        .label(format!("{} of {}", claim.speech, claim.name))
+        .also(place, "acme");
+    reading.said.add(diagnostic.help("give the service another port, or have 80 redirected to another challenge_port"));
 }
 
 fn certificates(claims: &[Claim<'_>], sections: &Sections, reading: &Reading) {

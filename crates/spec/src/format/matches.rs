@@ -21,7 +21,7 @@ fn pattern(field: &Field<'_>) -> Option<HostPattern> {
         && !is_host_name(name)
         && !text.contains("_env(")
     {
-        let message = format!("{} is not a host name, so no client asks for it", quote(text));
+        let message = format!("{} is not a host name, and some clients refuse it", quote(text));
         field.say_help(&codes::MATCH_NAME, message, "host names have letters, digits, dashes and dots");
     }
     Some(pattern)

@@ -4,7 +4,7 @@ use crate::grammar::{Key, Numbers, Others, Section, Shape, Text};
 use crate::model::{Acme, Certificate, Tls};
 use crate::reader::Field;
 
-use super::values::{self, DOMAIN, TEXT};
+use super::values::{self, DOMAIN, PORT, TEXT};
 
 /// `tls`.
 pub(crate) const TLS: Section = Section {
@@ -62,6 +62,22 @@ const ACME: Section = Section {
         )
         .own()
         .default("Let's Encrypt"),
+        Key::new(
+            "root",
+            TEXT,
+            "PEM file of the root that vouches for the directory, for an authority of your own.",
+            "root: our-root.pem",
+        )
+        .own()
+        .default("the roots that the system trusts"),
+        Key::new(
+            "challenge_port",
+            PORT,
+            "Public http port where the authority's questions arrive; it asks on 80, so another one needs a redirection.",
+            "challenge_port: 80",
+        )
+        .own()
+        .default("80"),
     ],
     old: &[],
     others: Others::Refused,
@@ -99,5 +115,7 @@ fn acme(field: &Field<'_>) -> Option<Acme> {
         email: fields.get("email").and_then(|field| field.text().map(str::to_owned)),
         domains: domains.iter().filter_map(|field| field.parse(values::domain)).collect(),
         directory: fields.get("directory").and_then(|field| field.parse(url)),
+        root: fields.get("root").and_then(|field| field.text().map(str::to_owned)),
+        challenge_port: fields.get("challenge_port").and_then(|field| super::ports::port(&field)).unwrap_or(80),
     })
 }

@@ -44,6 +44,10 @@ pub struct Acme {
     pub domains: Vec<String>,
     /// Directory URL; default Let's Encrypt.
     pub directory: Option<String>,
+    /// PEM file of the root that vouches for the directory's own TLS, relative to the file's folder; default the system's.
+    pub root: Option<String>,
+    /// The public http port that the authority's questions arrive at (RFC 8555 8.3). Default 80.
+    pub challenge_port: u16,
 }
 
 /// `gateway`.

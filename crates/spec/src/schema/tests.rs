@@ -38,6 +38,7 @@ const STRUCTURAL: &[&str] = &[
 
 /// Codes of errors that only the reader can see.
 const SEMANTIC: &[&str] = &[
+    codes::ACME_PORT.name,
     codes::COUNT.name,
     codes::HEALTH_COMMAND.name,
     codes::HEALTH_PORT.name,

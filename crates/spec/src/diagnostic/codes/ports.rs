@@ -63,6 +63,13 @@ codes! {
         wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:80:443\"]\n",
         right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80:443\"]\ntls:\n  certificates: [{cert: app.pem, key: app.key}]\n",
     }
+    ACME_PORT = Error "E-ACME-PORT" {
+        title: "the port of the certificate authority's questions speaks something else",
+        text: "A certificate authority asks for its proof by plain HTTP on port 80 (RFC 8555, 8.3). Fermata answers on every http \
+               port, and opens port 80 itself where no service has it; a service that takes it for https or tcp is in the way.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [{container: 80, tcp: 80, https: 443}]\ntls:\n  acme: {domains: [app.example.com]}\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [{container: 80, http: 80, https: 443}]\ntls:\n  acme: {domains: [app.example.com]}\n",
+    }
     MATCH = Error "E-MATCH" {
         title: "not a server name",
         text: "traffic_matches has names as browsers ask for them: without scheme, port and path. One leading *. matches every name \
@@ -71,8 +78,9 @@ codes! {
         right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\n    traffic_matches: [\"*.example.com\"]\n",
     }
     MATCH_NAME = Warning "W-MATCH-NAME" {
-        title: "a name that no client asks for",
-        text: "Host names have letters, digits, dashes and dots (RFC 1123, 2.1). Clients refuse others, or change them.",
+        title: "a name that is not a host name",
+        text: "Host names have letters, digits, dashes and dots (RFC 1123, 2.1). Others are answered when they are asked for, but \
+               some clients refuse them, and no public certificate authority signs them.",
         wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\n    traffic_matches: [my_app.example.com]\n",
         right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\n    traffic_matches: [my-app.example.com]\n",
     }
