@@ -118,12 +118,12 @@ fn certificate_files(
     let path = |file: &str| place.folder.join(file);
     let mut files: Vec<_> = spec.tls.certificates.iter().map(|one| (path(&one.cert), path(&one.key))).collect();
     if let Some(acme) = &spec.tls.acme {
-        let (pairs, provisional) = acme::pairs(&place.state, &acme.domains).map_err(|error| {
+        let standing = acme::standing(&place.state, &acme.domains).map_err(|error| {
             StartError::System(format!("cannot keep certificates in {}: {error}", place.state.display()))
         })?;
-        files.extend(pairs);
-        if !provisional.is_empty() {
-            let names = provisional.join(", ");
+        files.extend(standing.files);
+        if !standing.provisional.is_empty() {
+            let names = standing.provisional.join(", ");
             warnings
                 .push(format!("until the authority has issued a certificate, a self-signed one is used for {names}"));
         }

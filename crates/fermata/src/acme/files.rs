@@ -22,11 +22,20 @@ struct Account {
     credentials: AccountCredentials,
 }
 
-/// The certificate's and the key's file of every name. Where a name has none yet, one is made on the spot, so that
-/// there is always something to offer; those names are returned too.
-pub fn pairs(state: &Path, domains: &[String]) -> io::Result<(Vec<(PathBuf, PathBuf)>, Vec<String>)> {
+/// What there is to offer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The certificate's and the key's file of every name.
+    pub files: Vec<(PathBuf, PathBuf)>,
+    /// The names for which the authority has not issued one yet.
+    pub provisional: Vec<String>,
+}
+
+/// The certificates of these names. Where one has none yet, one is made on the spot, so that there is always something to
+/// offer.
+pub fn standing(state: &Path, domains: &[String]) -> io::Result<Standing> {
     let shelf = Shelf::of(state);
-    let (mut files, mut provisional) = (Vec::new(), Vec::new());
+    let mut standing = Standing::default();
     for domain in domains {
         let pair = shelf.pair(domain);
         if !pair.0.exists() || !pair.1.exists() {
@@ -34,11 +43,11 @@ pub fn pairs(state: &Path, domains: &[String]) -> io::Result<(Vec<(PathBuf, Path
             shelf.put(domain, &cert, &key)?;
         }
         if shelf.is_provisional(domain) {
-            provisional.push(domain.clone());
+            standing.provisional.push(domain.clone());
         }
-        files.push(pair);
+        standing.files.push(pair);
     }
-    Ok((files, provisional))
+    Ok(standing)
 }
 
 impl Shelf {
@@ -115,29 +124,28 @@ mod tests {
     fn a_name_without_a_certificate_gets_one_on_the_spot_and_wants_a_real_one_at_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let domains = ["app.example.com".to_owned()];
-        let (files, provisional) = pairs(folder.path(), &domains).expect("files");
-        assert_eq!(provisional, domains);
+        let first = standing(folder.path(), &domains).expect("files");
+        assert_eq!(first.provisional, domains);
         assert_eq!(Shelf::of(folder.path()).due("app.example.com"), SystemTime::UNIX_EPOCH);
-        let first = fs::read(&files[0].0).expect("a certificate");
-        assert_eq!(pairs(folder.path(), &domains).expect("files"), (files.clone(), provisional));
-        assert_eq!(fs::read(&files[0].0).expect("a certificate"), first, "it is kept");
+        let made = fs::read(&first.files[0].0).expect("a certificate");
+        assert_eq!(standing(folder.path(), &domains).expect("files"), first);
+        assert_eq!(fs::read(&first.files[0].0).expect("a certificate"), made, "it is kept");
     }
 
     #[test]
     fn a_certificate_is_due_after_two_thirds_of_its_life() {
         let folder = tempfile::tempdir().expect("a folder");
         let shelf = Shelf::of(folder.path());
-        let authority = rcgen::CertificateParams::new([]).expect("parameters");
-        let mut authority = authority;
-        authority.distinguished_name.push(rcgen::DnType::CommonName, "an authority");
+        let mut root = rcgen::CertificateParams::new([]).expect("parameters");
+        root.distinguished_name.push(rcgen::DnType::CommonName, "an authority");
         let key = rcgen::KeyPair::generate().expect("a key");
-        let issuer = rcgen::Issuer::from_params(&authority, &key);
+        let issuer = rcgen::Issuer::from_params(&root, &key);
         let mut leaf = rcgen::CertificateParams::new(["app.example.com".to_owned()]).expect("parameters");
         leaf.not_before = rcgen::date_time_ymd(2026, 1, 1);
         leaf.not_after = rcgen::date_time_ymd(2026, 4, 1);
         let issued = leaf.signed_by(&key, &issuer).expect("a certificate");
         shelf.put("app.example.com", &issued.pem(), &key.serialize_pem()).expect("written");
-        let begin = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-        assert_eq!(shelf.due("app.example.com"), begin + Duration::from_secs(60 * 86_400));
+        let begin = SystemTime::UNIX_EPOCH + Duration::from_hours(490_896);
+        assert_eq!(shelf.due("app.example.com"), begin + Duration::from_hours(60 * 24));
     }
 }

@@ -12,20 +12,16 @@ use std::time::{Duration, SystemTime};
 
 use fermata_spec::Acme;
 
-pub use files::{Shelf, pairs};
+pub use files::{Shelf, Standing, standing};
 
 use crate::tls::Challenges;
 
 /// After a failure: soon at first, since a name may just have been made, then seldom, since authorities count failures
 /// (Let's Encrypt: five an hour for one name).
-const AGAIN: [Duration; 4] = [
-    Duration::from_secs(60),
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(20 * 60),
-    Duration::from_secs(2 * 60 * 60),
-];
+const AGAIN: [Duration; 4] =
+    [Duration::from_mins(1), Duration::from_mins(5), Duration::from_mins(20), Duration::from_hours(2)];
 /// The wall clock is looked at this often: a machine that slept has a clock that jumped.
-const LOOK: Duration = Duration::from_secs(60 * 60);
+const LOOK: Duration = Duration::from_hours(1);
 
 /// What there is to say.
 #[derive(Debug)]
