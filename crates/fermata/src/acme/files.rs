@@ -143,8 +143,8 @@ mod tests {
         let mut leaf = rcgen::CertificateParams::new(["app.example.com".to_owned()]).expect("parameters");
         leaf.not_before = rcgen::date_time_ymd(2026, 1, 1);
         leaf.not_after = rcgen::date_time_ymd(2026, 4, 1);
-        let issued = leaf.signed_by(&key, &issuer).expect("a certificate");
-        shelf.put("app.example.com", &issued.pem(), &key.serialize_pem()).expect("written");
+        let signed = leaf.signed_by(&key, &issuer).expect("a certificate");
+        shelf.put("app.example.com", &signed.pem(), &key.serialize_pem()).expect("written");
         let begin = SystemTime::UNIX_EPOCH + Duration::from_hours(490_896);
         assert_eq!(shelf.due("app.example.com"), begin + Duration::from_hours(60 * 24));
     }
