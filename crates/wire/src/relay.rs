@@ -11,6 +11,7 @@ mod carry;
 mod flow;
 mod ping;
 mod rules;
+mod saved;
 
 use std::num::NonZeroU32;
 use std::ops::Range;

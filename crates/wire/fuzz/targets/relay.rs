@@ -1,4 +1,5 @@
-//! Any bytes, cut and interrupted anyhow: the relay comes to what the simple reader says.
+//! Any bytes, cut and interrupted anyhow: the relay comes to what the simple reader says, taken over by another process
+//! between any two reads or not.
 #![no_main]
 
 #[path = "../../tests/relay/model/mod.rs"]
@@ -6,10 +7,12 @@
 mod model;
 
 use libfuzzer_sys::fuzz_target;
-use model::{expect, read, run};
+use model::{expect, read, run, run_moving};
 
 fuzz_target!(|input: &[u8]| {
     if let Some((story, cuts)) = read(input) {
-        assert_eq!(run(&story, &cuts), expect(&story), "{story:?} cut at {cuts:?}");
+        let expected = expect(&story);
+        assert_eq!(run(&story, &cuts), expected, "{story:?} cut at {cuts:?}");
+        assert_eq!(run_moving(&story, &cuts), expected, "{story:?} cut at {cuts:?} and moved");
     }
 });

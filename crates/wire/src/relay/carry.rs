@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::saved::{Saved, put_bytes};
 use crate::frame::MAX_HEAD;
 
 /// The most bytes that are held back between two calls of [`super::Relay::pass`]: one less than the longest thing that
@@ -32,5 +33,16 @@ impl Carry {
             self.length = 0;
         }
         start
+    }
+
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.bytes[..usize::from(self.length)]);
+    }
+
+    pub(super) fn load(saved: &mut Saved<'_>) -> Option<Carry> {
+        let bytes = saved.bytes().filter(|bytes| bytes.len() <= MAX_CARRY)?;
+        let mut carry = Carry::EMPTY;
+        carry.hold(bytes);
+        Some(carry)
     }
 }

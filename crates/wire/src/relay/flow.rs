@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::carry::Carry;
 use super::ping::Pings;
 use super::rules::{Frames, Rules, Violation};
+use super::saved::Saved;
 use super::{ClosedBy, Passed, Side, Then};
 use crate::close::Code;
 use crate::frame::{Head, Opcode};
@@ -38,6 +39,36 @@ enum In {
     /// Any that is neither data nor a Close.
     Other,
     Close,
+}
+
+/// Their numbers stand in what is saved: they never change.
+impl State {
+    const ALL: [State; 5] = [State::Open, State::Broken, State::ClosedByPeer, State::ClosedByUs, State::Overruled];
+
+    fn number(self) -> u8 {
+        match self {
+            State::Open => 0,
+            State::Broken => 1,
+            State::ClosedByPeer => 2,
+            State::ClosedByUs => 3,
+            State::Overruled => 4,
+        }
+    }
+}
+
+/// The same.
+impl In {
+    const ALL: [In; 5] = [In::Nothing, In::Part, In::Last, In::Other, In::Close];
+
+    fn number(self) -> u8 {
+        match self {
+            In::Nothing => 0,
+            In::Part => 1,
+            In::Last => 2,
+            In::Other => 3,
+            In::Close => 4,
+        }
+    }
 }
 
 /// One direction, named after the side that sends.
@@ -241,6 +272,36 @@ impl Flow {
         }
         self.frame = In::Nothing;
         self.take_due().map(Then::Say)
+    }
+
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        for count in [self.left, self.bytes, self.messages] {
+            out.extend_from_slice(&count.to_be_bytes());
+        }
+        Waiting::save(self.waiting.as_deref(), out);
+        out.push(u8::from(self.message.is_some()));
+        out.extend_from_slice(&self.message.unwrap_or(0).to_be_bytes());
+        self.pings.save(out);
+        out.extend_from_slice(&self.code.0.to_be_bytes());
+        self.carry.save(out);
+        out.push(self.frame.number());
+        out.push(self.state.number());
+    }
+
+    pub(super) fn load(saved: &mut Saved<'_>) -> Option<Flow> {
+        // What a side says after a Close of ours isn't judged: its frames may be as long as it likes to say.
+        let left = u64::from_be_bytes(saved.array()?);
+        let [bytes, messages] = [saved.count()?, saved.count()?];
+        let waiting = Waiting::load(saved)?.map(Box::new);
+        let within = saved.flag()?;
+        let message = Some(u32::from_be_bytes(saved.array()?)).filter(|_| within);
+        let pings = Pings::load(saved)?;
+        let code = Code(u16::from_be_bytes(saved.array()?));
+        let carry = Carry::load(saved)?;
+        let (frame, state) = (saved.byte()?, saved.byte()?);
+        let frame = In::ALL.into_iter().find(|one| one.number() == frame)?;
+        let state = State::ALL.into_iter().find(|one| one.number() == state)?;
+        Some(Flow { left, bytes, messages, waiting, message, pings, code, carry, frame, state })
     }
 
     fn end_broken(&mut self, violation: Violation) -> Then {

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use super::saved::Saved;
 use crate::frame::{Head, MAX_HEAD, Opcode};
 
 /// What every one of them begins with; a number follows.
@@ -60,6 +61,15 @@ impl Pings {
     /// Whether a frame answers one of ours; `frame` holds it as far as [`Pings::must_see`] asks.
     pub(super) fn are_answered_by(&self, head: &Head, frame: &[u8]) -> bool {
         self.must_see(head) > 0 && head.unmasked(frame).eq(self.payload())
+    }
+
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.number);
+        out.extend_from_slice(&[self.unanswered, u8::from(self.heard)]);
+    }
+
+    pub(super) fn load(saved: &mut Saved<'_>) -> Option<Pings> {
+        Some(Pings { number: saved.array()?, unanswered: saved.byte()?, heard: saved.flag()? })
     }
 
     fn payload(&self) -> [u8; LENGTH] {

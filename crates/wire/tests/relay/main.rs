@@ -3,5 +3,6 @@
 mod cuts;
 mod endpoint;
 mod model;
+mod moves;
 mod simulation;
 mod streams;

@@ -3,6 +3,7 @@
 use super::{Flow, In, State};
 use crate::close::Code;
 use crate::frame::{Head, Opcode};
+use crate::relay::saved::{Saved, put_bytes};
 
 /// Where a Close of ours may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,30 @@ pub(in crate::relay) struct Waiting {
     pub(in crate::relay) frame: Vec<u8>,
     pub(in crate::relay) code: Code,
     pub(in crate::relay) after: Boundary,
+}
+
+impl Waiting {
+    pub(super) fn save(waiting: Option<&Waiting>, out: &mut Vec<u8>) {
+        let Some(Waiting { frame, code, after }) = waiting else { return out.push(0) };
+        out.push(match after {
+            Boundary::Message => 1,
+            Boundary::Frame => 2,
+        });
+        out.extend_from_slice(&code.0.to_be_bytes());
+        put_bytes(out, frame);
+    }
+
+    #[expect(clippy::option_option, reason = "nothing waits, or it cannot be read")]
+    pub(super) fn load(saved: &mut Saved<'_>) -> Option<Option<Waiting>> {
+        let after = match saved.byte()? {
+            0 => return Some(None),
+            1 => Boundary::Message,
+            2 => Boundary::Frame,
+            _ => return None,
+        };
+        let code = Code(u16::from_be_bytes(saved.array()?));
+        Some(Some(Waiting { frame: saved.bytes()?.to_vec(), code, after }))
+    }
 }
 
 impl Flow {

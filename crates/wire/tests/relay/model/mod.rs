@@ -12,7 +12,7 @@ use fermata_wire::{Close, ClosedBy, Code, Rules, Side, Violation};
 
 pub(crate) use expect::expect;
 pub(crate) use input::read;
-pub(crate) use run::run;
+pub(crate) use run::{run, run_moving};
 
 /// The bytes of a side, and what happens meanwhile.
 #[derive(Debug, Clone)]

@@ -5,6 +5,20 @@ use super::{Command, KEY, Outcome, Story, THERE, back, close};
 /// Lets the relay tell the story. `cuts` are the sizes of the reads, over and over; a command cuts too. Empty
 /// reads must not matter.
 pub(crate) fn run(story: &Story, cuts: &[usize]) -> Outcome {
+    tell(story, cuts, |relay| relay)
+}
+
+/// The same with a relay that is saved and loaded before every read and every command.
+pub(crate) fn run_moving(story: &Story, cuts: &[usize]) -> Outcome {
+    tell(story, cuts, |relay| {
+        let saved = relay.save();
+        let loaded = Relay::load(&saved).expect("what was saved");
+        assert_eq!(loaded.save(), saved, "nothing is lost, and nothing is added");
+        loaded
+    })
+}
+
+fn tell(story: &Story, cuts: &[usize], between: impl Fn(Relay) -> Relay) -> Outcome {
     let mut relay = Relay::new();
     let mut outcome = Outcome::default();
     let mut script = story.script.iter().peekable();
@@ -15,6 +29,7 @@ pub(crate) fn run(story: &Story, cuts: &[usize]) -> Outcome {
     let mut at = 0;
     loop {
         while let Some((_, command)) = script.next_if(|(position, _)| *position <= at) {
+            relay = between(relay);
             ask(*command, &mut relay, story, &mut outcome, at);
             receive(&[], &mut buffer, &mut relay, story, &mut outcome);
         }
@@ -23,6 +38,7 @@ pub(crate) fn run(story: &Story, cuts: &[usize]) -> Outcome {
         }
         let next_command = script.peek().map_or(usize::MAX, |(position, _)| *position);
         let end = at.saturating_add(sizes.next().expect("a cycle")).min(next_command).min(story.bytes.len());
+        relay = between(relay);
         receive(&story.bytes[at..end], &mut buffer, &mut relay, story, &mut outcome);
         at = end;
     }
