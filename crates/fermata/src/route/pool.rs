@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use fermata_spec::Balance;
+use serde::{Deserialize, Serialize};
 
 /// Where an endpoint listens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Target {
     /// TCP (or UDP, where the public port is one).
     Ip(SocketAddr),
@@ -115,6 +116,17 @@ impl Pool {
         let wished = endpoints.iter().find(|one| &*one.instance == instance)?;
         let untried = !tried.iter().any(|lease| Arc::ptr_eq(&lease.endpoint, wished));
         untried.then(|| self.lease(wished))
+    }
+
+    /// The endpoint of `instance` at `target`: one that may be picked, or, for what has used it since before it left, one
+    /// of its own.
+    pub fn hold(&self, instance: &str, target: &Target) -> Lease {
+        let endpoints = self.endpoints.load();
+        let known = endpoints.iter().find(|one| &*one.instance == instance && one.target == *target);
+        match known {
+            Some(endpoint) => self.lease(endpoint),
+            None => self.lease(&Arc::new(Endpoint::new(instance.into(), target.clone()))),
+        }
     }
 
     fn lease(&self, endpoint: &Arc<Endpoint>) -> Lease {

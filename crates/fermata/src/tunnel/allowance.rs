@@ -20,6 +20,20 @@ impl Allowance {
         Allowance { rate, left: rate.saturating_mul(PARTS), at: now }
     }
 
+    /// What is left, and when that was so.
+    pub(super) fn pack(&self, base: Tick) -> (u32, i64) {
+        (self.left, self.at.offset(base))
+    }
+
+    /// The same at the rate of now.
+    pub(super) fn unpack(rate: u32, (left, at): (u32, i64), base: Tick) -> Allowance {
+        Allowance { left: left.min(rate.saturating_mul(PARTS)), at: Tick::of(base, at), rate }
+    }
+
+    pub(super) fn at(&mut self) -> &mut Tick {
+        &mut self.at
+    }
+
     /// Takes `messages` out; false when there are not so many.
     pub(super) fn take(&mut self, messages: u64, now: Tick) -> bool {
         let full = self.rate.saturating_mul(PARTS);

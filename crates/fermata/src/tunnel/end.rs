@@ -1,12 +1,13 @@
 //! One end of a tunnel in the engine: a socket, its TLS session, and what it could not take yet.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 
+use super::record::{EndRecord, Length};
 use super::tick::Tick;
 use crate::net::Parts;
 use crate::tls::Session;
@@ -84,6 +85,38 @@ enum Writing {
     Failed,
 }
 
+/// Their numbers stand in records: they never change.
+impl Reading {
+    fn number(self) -> u8 {
+        match self {
+            Reading::Open => 0,
+            // The list is its engine's; another one makes its own.
+            Reading::Behind | Reading::Queued => 1,
+            Reading::Ended => 2,
+        }
+    }
+
+    fn of(number: u8) -> Option<Reading> {
+        [Reading::Open, Reading::Behind, Reading::Ended].into_iter().find(|one| one.number() == number)
+    }
+}
+
+/// The same.
+impl Writing {
+    fn number(self) -> u8 {
+        match self {
+            Writing::Open => 0,
+            Writing::Ending => 1,
+            Writing::Ended => 2,
+            Writing::Failed => 3,
+        }
+    }
+
+    fn of(number: u8) -> Option<Writing> {
+        [Writing::Open, Writing::Ending, Writing::Ended, Writing::Failed].into_iter().find(|one| one.number() == number)
+    }
+}
+
 /// What one read gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Received {
@@ -123,6 +156,44 @@ impl End {
             heard: now,
             pinged: now,
         }
+    }
+
+    /// Writes it down: what waits to be sent behind `bytes`, its socket behind `sockets`. Not for one with TLS.
+    pub(super) fn pack<'a>(&'a self, base: Tick, bytes: &mut Vec<u8>, sockets: &mut Vec<BorrowedFd<'a>>) -> EndRecord {
+        let End { socket, tls: _, pending, reading, writing, heard, pinged } = self;
+        sockets.extend(socket.as_ref().map(OwnedFd::as_fd));
+        EndRecord {
+            socket: socket.is_some(),
+            pending: Length::put(bytes, pending.as_ref().map_or(&[], |pending| &pending.bytes[pending.sent..])),
+            reading: reading.number(),
+            writing: writing.number(),
+            heard: heard.offset(base),
+            pinged: pinged.offset(base),
+        }
+    }
+
+    /// The end that was written down.
+    pub(super) fn unpack(
+        record: EndRecord,
+        base: Tick,
+        bytes: &mut &[u8],
+        sockets: &mut impl Iterator<Item = OwnedFd>,
+    ) -> Option<End> {
+        let pending = record.pending.take(bytes)?;
+        Some(End {
+            socket: if record.socket { Some(sockets.next()?) } else { None },
+            tls: None,
+            pending: (!pending.is_empty()).then(|| Box::new(Pending { bytes: pending.to_vec(), sent: 0 })),
+            reading: Reading::of(record.reading)?,
+            writing: Writing::of(record.writing)?,
+            heard: Tick::of(base, record.heard),
+            pinged: Tick::of(base, record.pinged),
+        })
+    }
+
+    /// Whether it has a TLS session.
+    pub(super) fn has_tls(&self) -> bool {
+        self.tls.is_some()
     }
 
     pub(super) fn socket(&self) -> Option<&OwnedFd> {

@@ -29,6 +29,45 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them, but for what was violated.
+    const ALL: [Cause; 14] = {
+        const ANY: Violation = Violation::ALL[0];
+        use Side::{Client, Service};
+        [
+            Cause::Closed(Client),
+            Cause::Closed(Service),
+            Cause::Gone(Client),
+            Cause::Gone(Service),
+            Cause::BadTls(Client),
+            Cause::BadTls(Service),
+            Cause::Drained,
+            Cause::NoPong(Client),
+            Cause::NoPong(Service),
+            Cause::Idle,
+            Cause::Violation(Client, ANY),
+            Cause::Violation(Service, ANY),
+            Cause::TooMany,
+            Cause::Ended,
+        ]
+    };
+
+    /// The cause of this name, as counters have it.
+    pub(crate) fn named(name: &str) -> Option<Cause> {
+        Cause::ALL.into_iter().find(|cause| cause.name() == name)
+    }
+
+    /// The cause of this text, as logs have it.
+    pub(super) fn told(text: &str) -> Option<Cause> {
+        let (name, reason) = text.strip_suffix(')').and_then(|text| text.split_once(" (")).unwrap_or((text, ""));
+        match Cause::named(name)? {
+            Cause::Violation(side, _) => {
+                let violation = Violation::ALL.into_iter().find(|one| one.reason() == reason)?;
+                Some(Cause::Violation(side, violation))
+            }
+            cause => Some(cause),
+        }
+    }
+
     /// A short name for logs and counters.
     pub fn name(&self) -> &'static str {
         match self {
@@ -72,4 +111,18 @@ pub struct Ending {
     pub bytes: [u64; 2],
     /// Messages from the client and from the service.
     pub messages: [u64; 2],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_is_known_by_what_is_logged_of_it() {
+        let violations = Violation::ALL.into_iter().map(|violation| Cause::Violation(Side::Client, violation));
+        for cause in Cause::ALL.into_iter().chain(violations) {
+            assert_eq!(Cause::told(&cause.to_string()), Some(cause));
+        }
+        assert_eq!(Cause::told("boredom"), None);
+    }
 }

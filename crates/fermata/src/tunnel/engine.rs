@@ -23,6 +23,7 @@ use slab::Slab;
 
 use super::card::Card;
 use super::end::{Reading, Scratch};
+use super::frozen::Frozen;
 use super::ledger::{Entry, Ledger};
 use super::pump::Until;
 use super::slot::{BOTH, Stage, Tunnel};
@@ -37,6 +38,9 @@ const READS: u32 = 256;
 const TURNS: usize = 32;
 /// Tunnels that a sweep attends to before others go on.
 const ATTENDED: usize = 256;
+
+/// An engine's time begins this long before the engine: what a tunnel from another one remembers came about earlier.
+const BEFORE: Duration = Duration::from_hours(24 * 365);
 
 /// What a tunnel carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +109,7 @@ impl Token {
 impl Engine {
     /// An engine without tunnels.
     pub fn new(ledger: Arc<Ledger>) -> io::Result<Engine> {
+        let now = Instant::now();
         Ok(Engine {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             tunnels: Slab::new(),
@@ -115,7 +120,7 @@ impl Engine {
             over: Vec::new(),
             scratch: Scratch::new(),
             ledger,
-            start: Instant::now(),
+            start: now.checked_sub(BEFORE).unwrap_or(now),
         })
     }
 
@@ -153,6 +158,51 @@ impl Engine {
         self.due[slot] = self.tunnels[slot].attend(now, &mut self.scratch);
         self.settle(slot, now);
         self.free(since);
+        registered
+    }
+
+    /// Takes every tunnel out that can go on in another engine, exactly as it stands. Nothing of it moves meanwhile.
+    pub fn freeze(&mut self, at: Instant) -> Vec<Frozen> {
+        let now = self.tick(at);
+        let movable = |tunnel: &Tunnel| BOTH.iter().all(|side| !tunnel.end_of(*side).has_tls());
+        let slots: Vec<usize> =
+            self.tunnels.iter().filter(|(_, tunnel)| movable(tunnel)).map(|(slot, _)| slot).collect();
+        let frozen = slots.into_iter().map(|slot| {
+            let tunnel = self.tunnels.remove(slot);
+            self.due[slot] = Tick::NEVER;
+            for side in BOTH {
+                if let Some(socket) = tunnel.end_of(side).socket() {
+                    // A copy of the socket may go on elsewhere, and its events would go on here (epoll(7), question 6).
+                    let _ = epoll::delete(&self.epoll, socket);
+                }
+            }
+            self.ledger.left();
+            Frozen::new(tunnel, now)
+        });
+        frozen.collect()
+    }
+
+    /// Takes a tunnel in that another engine has held, or this one: it goes on where it stood.
+    pub fn thaw(&mut self, frozen: Frozen, at: Instant) -> io::Result<()> {
+        let now = self.tick(at);
+        self.ledger.opened();
+        let slot = self.tunnels.insert(frozen.into_tunnel(now));
+        self.due.resize(self.due.len().max(slot + 1), Tick::NEVER);
+        // Registering reports what came meanwhile, the end of a stream and room to write included.
+        let registered = BOTH.into_iter().try_for_each(|side| self.register(Token { slot, side }));
+        if registered.is_err() {
+            self.tunnels[slot].give_up();
+        }
+        // The next sweep asks it.
+        self.due[slot] = now;
+        for side in BOTH {
+            let end = self.tunnels[slot].end(side);
+            if end.reading == Reading::Queued {
+                end.reading = Reading::Behind;
+            }
+        }
+        self.settle(slot, now);
+        self.free(at);
         registered
     }
 

@@ -67,6 +67,11 @@ impl Ledger {
         self.live.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A tunnel has been taken out, and has not ended.
+    pub(super) fn left(&self) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// The one line and the one count of a tunnel's end.
     pub(super) fn ended(&self, card: &Card, ending: &Ending) {
         self.live.fetch_sub(1, Ordering::Relaxed);

@@ -89,6 +89,13 @@ impl Tunnel {
         }
     }
 
+    pub(super) fn end_of(&self, side: Side) -> &End {
+        match side {
+            Side::Client => &self.client,
+            Side::Service => &self.service,
+        }
+    }
+
     /// Whether it goes on as ever: nobody has closed, and nobody has been asked to.
     pub(super) fn is_live(&self) -> bool {
         matches!(self.stage, Stage::Live | Stage::Scheduled(..))

@@ -13,6 +13,9 @@ impl Tick {
     /// Later than everything.
     pub(super) const NEVER: Tick = Tick(u32::MAX);
 
+    /// As far from [`Tick::NEVER`] as from the beginning.
+    pub(super) const MIDDLE: Tick = Tick(u32::MAX / 2);
+
     /// The tick of `now`, for an engine that began at `start`.
     pub(super) fn since(start: Instant, now: Instant) -> Tick {
         let elapsed = now.saturating_duration_since(start);
@@ -23,6 +26,22 @@ impl Tick {
     pub(super) fn after(self, duration: Duration) -> Tick {
         let ticks = duration.as_millis().div_ceil(Tick::LENGTH.as_millis()).max(1);
         Tick(u32::try_from(ticks).map_or(u32::MAX - 1, |ticks| self.0.saturating_add(ticks).min(u32::MAX - 1)))
+    }
+
+    /// How many ticks it is after `base`; negative before it.
+    pub(super) fn offset(self, base: Tick) -> i64 {
+        i64::from(self.0) - i64::from(base.0)
+    }
+
+    /// The tick that is `offset` after `base`, or the nearest there is.
+    pub(super) fn of(base: Tick, offset: i64) -> Tick {
+        let ticks = i64::from(base.0).saturating_add(offset).clamp(0, i64::from(u32::MAX - 1));
+        Tick(ticks as u32)
+    }
+
+    /// The same time for whoever says `now` when it was `base` here.
+    pub(super) fn shifted(self, base: Tick, now: Tick) -> Tick {
+        if self == Tick::NEVER { self } else { Tick::of(now, self.offset(base)) }
     }
 
     /// How many ticks ago `earlier` was.

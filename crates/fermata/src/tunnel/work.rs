@@ -13,6 +13,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::card::{Card, TunnelId};
 use super::engine::{Engine, Left};
+use super::frozen::Frozen;
 use super::ledger::Entry;
 use crate::os::Readable;
 
@@ -32,6 +33,10 @@ pub enum Command {
     },
     /// Tell of some tunnels.
     List(Which, oneshot::Sender<Vec<Entry>>),
+    /// Give all tunnels out that can go on elsewhere.
+    Freeze(oneshot::Sender<Vec<Frozen>>),
+    /// Take tunnels in, and tell when that is done.
+    Thaw(Vec<Frozen>, oneshot::Sender<()>),
     /// Tell when no tunnel is left.
     Rest(oneshot::Sender<()>),
 }
@@ -106,6 +111,17 @@ pub async fn run(engine: Rc<RefCell<Engine>>, mut commands: Commands) -> io::Res
                 Some(Command::List(which, told)) => {
                     let _ = told.send(engine.borrow().list(|card| which.has(card), Instant::now()));
                 }
+                Some(Command::Freeze(told)) => {
+                    let frozen = engine.borrow_mut().freeze(Instant::now());
+                    // Where nobody takes them, they go on here.
+                    if let Err(back) = told.send(frozen) {
+                        thaw(&engine, back);
+                    }
+                }
+                Some(Command::Thaw(frozen, done)) => {
+                    thaw(&engine, frozen);
+                    let _ = done.send(());
+                }
                 Some(Command::Rest(done)) => waiting.push(done),
             },
         }
@@ -114,6 +130,15 @@ pub async fn run(engine: Rc<RefCell<Engine>>, mut commands: Commands) -> io::Res
             for done in waiting.drain(..) {
                 let _ = done.send(());
             }
+        }
+    }
+}
+
+fn thaw(engine: &RefCell<Engine>, frozen: Vec<Frozen>) {
+    let mut engine = engine.borrow_mut();
+    for frozen in frozen {
+        if let Err(error) = engine.thaw(frozen, Instant::now()) {
+            tracing::warn!(%error, "a tunnel could not go on");
         }
     }
 }

@@ -11,7 +11,7 @@ use rustls::version::{TLS12, TLS13};
 use std::io::Write;
 
 use crate::world::wiring::handshake;
-use crate::world::{Frame, Peer, WIRINGS, World};
+use crate::world::{Frame, Peer, WIRINGS, Wiring, World};
 
 /// What the two peers of a tunnel have said.
 struct Story {
@@ -33,6 +33,21 @@ struct Said {
 
 #[test]
 fn whatever_peers_do_every_tunnel_ends_and_nothing_arrives_that_was_not_said() {
+    chaos(&WIRINGS, |_, _| {});
+}
+
+/// In the midst of it all the tunnels go on in another engine, again and again.
+#[test]
+fn whatever_peers_do_tunnels_that_move_arrive_with_all_that_was_on_the_way() {
+    chaos(&WIRINGS[..2], |world, rng| {
+        if rng.u8(..) < 25 {
+            let live = world.engine.live();
+            assert_eq!(world.move_all(), live);
+        }
+    });
+}
+
+fn chaos(wirings: &[Wiring], also: impl Fn(&mut World, &mut Rng)) {
     for seed in 0..60 {
         let limits = WebSocket {
             max_message_rate: (seed % 3 == 0).then_some(20),
@@ -46,7 +61,7 @@ fn whatever_peers_do_every_tunnel_ends_and_nothing_arrives_that_was_not_said() {
         for _ in 0..400 {
             if stories.len() < 12 || rng.u8(..) < 3 {
                 let kind = if rng.u8(..) < 180 { Kind::WebSocket } else { Kind::Raw };
-                world.open(*rng.choice(&WIRINGS).expect("some"), kind);
+                world.open(*rng.choice(wirings).expect("some"), kind);
                 stories.push(Story { kind, client: Said::default(), service: Said::default() });
             }
             let at = rng.usize(..stories.len());
@@ -60,6 +75,7 @@ fn whatever_peers_do_every_tunnel_ends_and_nothing_arrives_that_was_not_said() {
                 world.step();
                 answer_pings(&mut world, &mut stories);
             }
+            also(&mut world, &mut rng);
             match rng.u8(..) {
                 0..30 => world.pass(Duration::from_millis(rng.u64(100..3000))),
                 250.. => drop(world.drain(1012, Duration::from_secs(rng.u64(..10)))),

@@ -3,6 +3,7 @@
 mod bytes;
 mod chaos;
 mod closing;
+mod moved;
 mod nested;
 mod silence;
 mod stalled;

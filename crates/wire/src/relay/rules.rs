@@ -50,6 +50,20 @@ pub enum Violation {
 }
 
 impl Violation {
+    /// All of them.
+    pub const ALL: [Violation; 10] = [
+        Violation::NotMasked,
+        Violation::Masked,
+        Violation::ReservedBits,
+        Violation::ReservedOpcode,
+        Violation::LongControl,
+        Violation::FragmentedControl,
+        Violation::NothingToContinue,
+        Violation::NotContinued,
+        Violation::Length,
+        Violation::TooBig,
+    ];
+
     /// The close code that tells it.
     pub fn code(self) -> Code {
         match self {

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use fermata::net::Parts;
 use fermata::route::{Guests, Places, Pool, Target};
-use fermata::tunnel::{Card, Engine, Kind, Ledger, Left, Opened};
+use fermata::tunnel::{Card, Engine, Frozen, Kind, Ledger, Left, Opened, Record, TunnelId};
 use fermata_spec::WebSocket;
 use fermata_wire::{Close, Code, Rules};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -117,6 +117,36 @@ impl World {
         self.engine.adopt(Opened { client, service, kind, card }).expect("sockets can be registered");
     }
 
+    /// Has every tunnel that can move go on in a fresh engine, as it would in another process: written down, its sockets
+    /// copied, and read again. Those that cannot move are cut. Returns how many moved.
+    pub fn move_all(&mut self) -> usize {
+        let frozen = self.engine.freeze(self.now());
+        let (mut bytes, mut sockets) = (Vec::new(), Vec::new());
+        let records: Vec<_> = frozen.iter().map(|one| one.pack(&mut bytes, &mut sockets)).collect();
+        let text = serde_json::to_string(&records).expect("records are text");
+        let copies: Vec<_> = sockets.iter().map(|one| one.try_clone_to_owned().expect("a copy")).collect();
+        drop(sockets);
+        drop(frozen);
+        self.engine = Engine::new(self.ledger.clone()).expect("an epoll can be made");
+        let records: Vec<Record> = serde_json::from_str(&text).expect("what was written");
+        let (count, mut bytes, mut copies) = (records.len(), &bytes[..], copies.into_iter());
+        for record in records {
+            let card = Card {
+                id: TunnelId(record.who.id),
+                client: record.who.client,
+                lease: self.pool.hold(&record.who.instance, &record.who.target),
+                since: self.now().checked_sub(record.who.age).expect("a time"),
+                tls: record.who.tls,
+                rules: record.who.rules().expect("known rules"),
+                ..self.card()
+            };
+            let frozen = Frozen::unpack(record, card, &mut bytes, &mut copies).expect("what was written");
+            self.engine.thaw(frozen, self.now()).expect("sockets can be registered");
+        }
+        assert_eq!((bytes.len(), copies.next().is_none()), (0, true), "nothing is left over");
+        count
+    }
+
     /// The first tunnel's client.
     pub fn client(&mut self) -> &mut Peer {
         &mut self.tunnels[0].client
@@ -162,6 +192,11 @@ impl World {
 
     fn peers(&self) -> impl Iterator<Item = &Peer> {
         self.tunnels.iter().flat_map(|held| [&held.client, &held.service])
+    }
+
+    /// Moves bytes as long as some are there to be moved now.
+    pub fn until_nothing_moves_at_once(&mut self) {
+        while self.step() {}
     }
 
     /// Moves bytes until everybody waits for somebody else.
