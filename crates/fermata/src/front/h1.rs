@@ -74,11 +74,13 @@ where
         .max_buf_size(limits.size.max(SMALLEST_BUFFER))
         .serve_connection(TokioIo::new(turnstile), service);
     let outcome = tokio::select! {
-        outcome = poll_fn(|task| connection.poll_without_shutdown(task)) => outcome,
+        // An answer that comes once the end has begun says so.
+        biased;
         () = stopping => {
             Pin::new(&mut connection).graceful_shutdown();
             poll_fn(|task| connection.poll_without_shutdown(task)).await
         }
+        outcome = poll_fn(|task| connection.poll_without_shutdown(task)) => outcome,
     };
     let (leg, refusal) = connection.into_parts().io.into_inner().into_parts();
     match (outcome, tunnel.into_inner(), refusal) {
