@@ -180,6 +180,7 @@ async fn keep_doors(worker: Rc<Worker>, mut doors: watch::Receiver<Doors>, leavi
     let mut open: Vec<(Door, AbortHandle)> = Vec::new();
     let mut tasks = JoinSet::new();
     loop {
+        let mut closed = false;
         let wanted = doors.borrow_and_update().clone();
         open.retain(|(door, task)| {
             let stays = wanted.iter().any(|one| one.is(door));
@@ -198,11 +199,16 @@ async fn keep_doors(worker: Rc<Worker>, mut doors: watch::Receiver<Doors>, leavi
                         tasks.spawn_local(accept(worker.clone(), listener, door.speaks.clone(), leaving.clone()));
                     open.push((door.clone(), task));
                 }
-                Err(error) => tracing::error!(%error, "cannot accept from a public port"),
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept from a public port");
+                    closed = true;
+                }
             }
         }
-        if doors.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = doors.changed() => if changed.is_err() { return },
+            // Descriptors may be free by then.
+            () = tokio::time::sleep(BREATH), if closed => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::frames::HANDSHAKE;
 use crate::site::{Service, Site, service_yml};
-use crate::support::{Fermata, Folder, Process, free_port};
+use crate::support::{Fermata, Folder, Process, free_port, until};
 use crate::talk::{End, Talk, crlf};
 
 const GET: &str = "GET / HTTP/1.1\nHost: app\n\n";
@@ -331,6 +331,9 @@ fn a_request_to_connect_elsewhere_is_501() {
 #[test]
 fn without_descriptors_the_gateway_says_so_and_goes_on_when_there_are_some() {
     let site = Site::new();
+    // Each thread, one per core, has a descriptor of its own for the port, and takes it when it comes to it.
+    let threads = std::thread::available_parallelism().expect("a number of cores").get();
+    until("every thread accepts", || accepting(&site) == threads);
     leave_descriptors(site.fermata.process.pid(), 8);
     let mut clients: Vec<Talk> = (0..20).map(|_| site.connect()).collect();
     let stderr = &site.fermata.process.stderr;
@@ -351,6 +354,15 @@ fn without_descriptors_the_gateway_says_so_and_goes_on_when_there_are_some() {
     service.head();
     service.say(OK);
     assert_eq!(client.response().body, "ok");
+}
+
+/// How many threads accept from the gateway's port: beside them, it is kept for whoever comes after a reload.
+fn accepting(site: &Site) -> usize {
+    let port = format!(":{:04X} ", site.http);
+    let sockets = std::fs::read_to_string(format!("/proc/{}/net/tcp", site.fermata.process.pid())).expect("a table");
+    let listener = sockets.lines().find(|line| line.contains(&port) && line.contains(" 0A ")).expect("it listens");
+    let inode = listener.split_whitespace().nth(9).expect("a socket has an inode (proc_pid_net(5))");
+    site.fermata.descriptors_of(&format!("socket:[{inode}]")) - 1
 }
 
 /// Lets a process open about so many descriptors more.

@@ -92,6 +92,13 @@ impl Fermata {
         self.entries("fd")
     }
 
+    /// How many descriptors lead to what is shown as `target` (`socket:[inode]`; proc_pid_fd(5)).
+    pub fn descriptors_of(&self, target: &str) -> usize {
+        let folder = fs::read_dir(self.proc().join("fd")).expect("a running process has descriptors");
+        let links = folder.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        links.filter(|link| link.as_os_str() == target).count()
+    }
+
     /// How many threads it has.
     pub fn threads(&self) -> usize {
         self.entries("task")
