@@ -92,7 +92,7 @@ impl Fermata {
         self.entries("fd")
     }
 
-    /// How many descriptors lead to what is shown as `target` (`socket:[inode]`; proc_pid_fd(5)).
+    /// How many descriptors lead to what is shown as `target` (`socket:[inode]`, see `proc_pid_fd(5)`).
     pub fn descriptors_of(&self, target: &str) -> usize {
         let folder = fs::read_dir(self.proc().join("fd")).expect("a running process has descriptors");
         let links = folder.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
