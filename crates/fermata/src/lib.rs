@@ -19,6 +19,7 @@ pub mod os;
 pub mod page;
 pub mod probe;
 pub mod public;
+pub mod rebalance;
 pub mod reload;
 pub mod render;
 pub mod rollout;

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::route::{Endpoint, Guests, Pool, Route, Target};
+use crate::route::{Endpoint, Guests, Manner, Pool, Route, Target};
 use crate::run::health::{At, Checker, Verdict};
 use crate::run::plan::RunningPlan;
 use crate::run::{Event, InstanceName, Plan};
@@ -232,9 +232,10 @@ pub fn routes(spec: &Spec, pools: &Pools) -> Vec<(u16, Route)> {
                 Scheme::Http | Scheme::Https => service.traffic_matches.clone(),
                 Scheme::Tcp | Scheme::Udp => Vec::new(),
             };
-            let (balance, sticky) = (service.balance, service.sticky);
+            let (manner, sticky) =
+                (Manner { balance: service.balance, slow_start: service.slow_start }, service.sticky);
             let (websocket, guests) = (websocket.clone(), guests.clone());
-            routes.push((public, Route { hosts, pool, balance, sticky, websocket, guests }));
+            routes.push((public, Route { hosts, pool, manner, sticky, websocket, guests }));
         }
     }
     routes

@@ -56,6 +56,8 @@ fn instances(service: &Service) -> Service {
         traffic_matches: Vec::new(),
         balance: Balance::default(),
         sticky: Sticky::default(),
+        slow_start: None,
+        rebalance: None,
         websocket: WebSocket::default(),
         ..service.clone()
     };

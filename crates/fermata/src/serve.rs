@@ -33,7 +33,7 @@ use crate::http::{
 };
 use crate::net::{Arrival, Leg, dial};
 use crate::page;
-use crate::route::{Admission, Denied, Lease, Place, Places, Route, Table, Wish};
+use crate::route::{Admission, Denied, Lease, Place, Places, Route, Table, TooMany, Wish};
 use crate::tls::Challenges;
 use crate::tunnel::{Card, Engine, Kind, Ledger, Opened};
 
@@ -196,6 +196,7 @@ impl Worker {
         let offer = handshake::read_request(request.method(), request.version(), request.headers())
             .map_err(Refusal::BadHandshake)?;
         let (admission, place) = (admit(&request, route, visitor)?, self.place()?);
+        wait_for_a_turn(route).await?;
         let service = route.service();
         let wish = route.wish(visitor.client, request.headers());
         let patience = self.patience();
@@ -318,6 +319,20 @@ fn admit(request: &Request<Incoming>, route: &Route, visitor: &Visitor) -> Resul
             Denied::FullForAddress => Refusal::FullForAddress { service: service.to_string() },
         }
     })
+}
+
+/// Where a service takes only so many handshakes a second, waits until this one's turn.
+async fn wait_for_a_turn(route: &Route) -> Result<(), Refusal> {
+    let Some(rate) = route.websocket.max_handshake_rate else { return Ok(()) };
+    let instances = route.pool.endpoints().len().max(1) as u32;
+    match route.guests.arrivals.take(rate.saturating_mul(instances), Instant::now()) {
+        Ok(wait) if wait.is_zero() => Ok(()),
+        Ok(wait) => {
+            tokio::time::sleep(wait).await;
+            Ok(())
+        }
+        Err(TooMany(wait)) => Err(Refusal::TooManyHandshakes { service: route.service().to_string(), wait }),
+    }
 }
 
 fn rules(route: &Route, chosen: &Chosen) -> Rules {

@@ -18,7 +18,7 @@ use crate::http::Upstreams;
 use crate::route::{Places, Table};
 use crate::serve::{self, Leaving, Speaks, Worker};
 use crate::tls::Challenges;
-use crate::tunnel::{self, Command, Engine, Entry, Ledger, Which};
+use crate::tunnel::{self, Command, Engine, Entry, Ledger, Spread, Which};
 
 /// After an error of accept(2) that more trying makes worse (no descriptors left), this long passes.
 const BREATH: Duration = Duration::from_millis(100);
@@ -95,13 +95,30 @@ impl Workers {
 
     /// Says `close` to some tunnels, spread over a time; returns how many they are.
     pub async fn drain(&self, which: &Which, close: &Arc<Close>, over: Duration) -> usize {
-        let told = self.ask(|chosen| Command::Drain { which: which.clone(), close: close.clone(), over, chosen });
-        told.await.into_iter().sum()
+        self.drain_spread(which, close, over, None).await
+    }
+
+    /// The same to no more than `most` of them.
+    pub async fn drain_some(&self, which: &Which, close: &Arc<Close>, over: Duration, most: usize) -> usize {
+        self.drain_spread(which, close, over, Some(most)).await
+    }
+
+    async fn drain_spread(&self, which: &Which, close: &Arc<Close>, over: Duration, most: Option<usize>) -> usize {
+        let counts = self.ask(|_, told| Command::Count(which.clone(), told)).await;
+        // A thread that has ended has no answer, and no tunnels either.
+        let tunnels: Vec<usize> = counts.into_iter().map(Option::unwrap_or_default).collect();
+        let parts = Spread::over(&tunnels, most);
+        let told = self.ask(|engine, chosen| {
+            let (which, close, spread) = (which.clone(), close.clone(), parts[engine].clone());
+            Command::Drain { which, close, over, spread, chosen }
+        });
+        told.await.into_iter().flatten().sum()
     }
 
     /// What is to be said of some tunnels, the oldest first.
     pub async fn list(&self, which: &Which) -> Vec<Entry> {
-        let mut entries = self.ask(|told| Command::List(which.clone(), told)).await.concat();
+        let told = self.ask(|_, told| Command::List(which.clone(), told)).await;
+        let mut entries: Vec<Entry> = told.into_iter().flatten().flatten().collect();
         entries.sort_by_key(|entry| entry.id);
         entries
     }
@@ -114,22 +131,22 @@ impl Workers {
         self.drain(&Which::all(), &close, Duration::ZERO).await;
         // What has become a tunnel by then is drained at once.
         self.leaving.closed().await;
-        self.ask(Command::Rest).await;
+        self.ask(|_, done| Command::Rest(done)).await;
     }
 
-    /// Asks every engine. A thread that has ended has no tunnels and no answer.
-    async fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<T> {
-        let asked: Vec<oneshot::Receiver<T>> = self
-            .commands
-            .iter()
-            .filter_map(|commands| {
-                let (tell, told) = oneshot::channel();
-                commands.send(command(tell)).ok().map(|()| told)
-            })
-            .collect();
+    /// Asks every engine, by its number. A thread that has ended has no tunnels and no answer.
+    async fn ask<T>(&self, command: impl Fn(usize, oneshot::Sender<T>) -> Command) -> Vec<Option<T>> {
+        let ask = |(engine, commands): (usize, &mpsc::UnboundedSender<Command>)| {
+            let (tell, told) = oneshot::channel();
+            commands.send(command(engine, tell)).ok().map(|()| told)
+        };
+        let asked: Vec<_> = self.commands.iter().enumerate().map(ask).collect();
         let mut answers = Vec::new();
         for told in asked {
-            answers.extend(told.await.ok());
+            answers.push(match told {
+                Some(told) => told.await.ok(),
+                None => None,
+            });
         }
         answers
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::TcpStream as PlainStream;
 
 use futures_util::{SinkExt, StreamExt};
-use support::{Fermata, Folder, free_port, until};
+use support::{Fermata, Folder, TlsFront, free_port, until};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
@@ -15,7 +15,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-const TUNNELS: usize = 100;
+const TUNNELS: usize = 500;
 
 /// A file with one service, of Fermata's own echo, behind `port`.
 fn file(port: u16, container: u16, more: &str) -> String {
@@ -95,22 +95,37 @@ async fn endings(sockets: Vec<Socket>) -> BTreeMap<(u16, String), usize> {
     seen
 }
 
+/// Makes a certificate for localhost in the place of the one before.
+fn certify(folder: &Folder) {
+    folder.write_certificate("app", &["localhost"]);
+}
+
 #[test]
-fn tunnels_do_not_notice_reloads_of_what_does_not_concern_them() {
-    let (port, other, container) = (free_port(), free_port(), free_port());
-    let fermata = Fermata::up(&file(port, container, ""));
+fn tunnels_do_not_notice_reloads_and_certificates_that_do_not_concern_them() {
+    let [port, https, side, container] = [(); 4].map(|()| free_port());
+    let with = |more: &str| {
+        file(port, container, &format!("{more}tls: {{certificates: [{{cert: app.pem, key: app.key}}]}}\n"))
+            .replace(&format!("http: {port}"), &format!("http: {port}, https: {https}"))
+    };
+    let folder = Folder::new(&with(""));
+    certify(&folder);
+    let fermata = folder.up();
+    let over_tls = TlsFront::of(https, &fermata.folder.path().join("app.pem"));
     runtime().block_on(async {
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        let sockets = open_many(port, TUNNELS).await;
+        let mut sockets = open_many(port, TUNNELS - 100).await;
+        sockets.extend(open_many(over_tls.port, 100).await);
         let mut counters: JoinSet<u64> = sockets.into_iter().map(|socket| count(socket, stopped.clone())).collect();
-        for round in 0..10 {
+        for round in 0..20 {
             let more = format!(
                 "  side:\n    command: $(FERMATA) echo\n    env_vars: {{ROUND: \"{round}\"}}\n    \
-                 ports: [{{container: {}, http: {other}}}]\n",
+                 ports: [{{container: {}, http: {side}}}]\n",
                 free_port()
             );
-            let text = file(port, container, if round % 2 == 0 { &more } else { "" });
-            fermata.folder.write("service.yml", &text);
+            fermata.folder.write("service.yml", &with(if round % 2 == 0 { &more } else { "" }));
+            if round % 8 == 4 {
+                certify(&fermata.folder);
+            }
             // The change of the file is noticed by itself, too: whoever comes second finds nothing to do.
             let reloaded = tokio::task::spawn_blocking({
                 let mut command = fermata.folder.command(&["reload", "--state-dir", "state"]);
@@ -210,6 +225,29 @@ fn forty_tunnels_on_one_instance_and_forty_more_after_a_scale_up_make_forty_each
         assert!(scaling.await.expect("no panic").status.success());
         assert_eq!(live(&fermata), BTreeMap::from([("web.1".to_owned(), 40)]));
         drop(stay);
+    });
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[test]
+fn the_surplus_of_the_old_moves_to_the_new_after_a_scale_up() {
+    let port = free_port();
+    let fermata =
+        Fermata::up(&file(port, free_port(), "").replace("    websocket:", "    rebalance: 1s\n    websocket:"));
+    runtime().block_on(async {
+        let sockets = open_many(port, 40).await;
+        assert_eq!(ask(&fermata, &["scale", "web=2"]).0, Some(0));
+        let mut tasks: JoinSet<(u16, String)> = sockets.into_iter().map(ending).collect();
+        for _ in 0..20 {
+            let seen = tasks.join_next().await.expect("a tunnel ends").expect("no client panics");
+            assert_eq!(seen, (1012, "another instance has room".to_owned()));
+        }
+        // Its clients come back, and find the one that has room.
+        let back = open_many(port, 20).await;
+        let even = BTreeMap::from([("web.1".to_owned(), 20), ("web.2".to_owned(), 20)]);
+        until("both have as many", || live(&fermata) == even);
+        drop(back);
+        tasks.abort_all();
     });
     assert_eq!(fermata.stop().code, Some(0));
 }

@@ -158,7 +158,7 @@ fn volumes_have_a_source_and_a_place() {
 #[test]
 fn the_rest_of_a_service_is_read() {
     let service = service(
-        "type: daemon_set\ntags: [\"a=1\", \"b:2\", c]\nannotations: {x: 1}\nsecurity_context: {run_as_user: 1000, privileged: true}\nreplicas: \"3\"\nbalance: source\nsticky: cookie\nwork_dir: /app\npost_start_command: warm up",
+        "type: daemon_set\ntags: [\"a=1\", \"b:2\", c]\nannotations: {x: 1}\nsecurity_context: {run_as_user: 1000, privileged: true}\nreplicas: \"3\"\nbalance: source\nsticky: cookie\nslow_start: 30s\nrebalance: 10m\nwork_dir: /app\npost_start_command: warm up",
     );
     assert_eq!(service.workload, Workload::DaemonSet);
     let pairs =
@@ -167,12 +167,13 @@ fn the_rest_of_a_service_is_read() {
     assert_eq!(service.annotations, pairs(&[("x", "1")]));
     assert_eq!((service.security_context.run_as_user, service.security_context.privileged), (Some(1000), Some(true)));
     assert_eq!((service.replicas, service.balance, service.sticky), (3, Balance::Source, Sticky::Cookie));
+    assert_eq!((service.slow_start, service.rebalance), (Some(seconds(30)), Some(seconds(600))));
     assert_eq!((service.work_dir.as_deref(), service.post_start_command.as_deref()), (Some("/app"), Some("warm up")));
 }
 
 #[test]
 fn websocket_settings_are_read() {
-    let websocket = service("websocket: {keepalive: off, pong_timeout: 5s, idle_timeout: 10m, max_connections: 9, max_connections_per_ip: 3, max_message: 16MiB, max_message_rate: 200/s, origins: [\"https://*.Example.com\", \"http://a.b:8080\", \"https://c.d:443\"], drain: 1m}").websocket;
+    let websocket = service("websocket: {keepalive: off, pong_timeout: 5s, idle_timeout: 10m, max_connections: 9, max_connections_per_ip: 3, max_handshake_rate: 50/s, max_message: 16MiB, max_message_rate: 200/s, origins: [\"https://*.Example.com\", \"http://a.b:8080\", \"https://c.d:443\"], drain: 1m}").websocket;
     let origin = |scheme: &str, host, port| Origin { scheme: scheme.into(), host, port };
     let expected = WebSocket {
         keepalive: None,
@@ -180,6 +181,7 @@ fn websocket_settings_are_read() {
         idle_timeout: Some(seconds(600)),
         max_connections: Some(9),
         max_connections_per_ip: Some(3),
+        max_handshake_rate: Some(50),
         max_message: Some(16 << 20),
         max_message_rate: Some(200),
         origins: vec![

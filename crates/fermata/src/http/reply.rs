@@ -99,6 +99,13 @@ pub enum Refusal {
         /// Which.
         of: String,
     },
+    /// More handshakes come than the service takes.
+    TooManyHandshakes {
+        /// The service.
+        service: String,
+        /// So long would one have to wait.
+        wait: Duration,
+    },
     /// This address has as many tunnels as one may have.
     FullForAddress {
         /// The service.
@@ -116,7 +123,9 @@ impl Refusal {
             Refusal::HeadTimeout(_) | Refusal::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
             Refusal::Http2 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Refusal::NoService { .. } => StatusCode::NOT_FOUND,
-            Refusal::NoInstance { .. } | Refusal::Full { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::NoInstance { .. } | Refusal::Full { .. } | Refusal::TooManyHandshakes { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Refusal::Unreachable { .. } | Refusal::Unreadable { .. } | Refusal::BadUpgrade { .. } => {
                 StatusCode::BAD_GATEWAY
             }
@@ -190,6 +199,11 @@ impl Refusal {
                 "Add the origin to websocket.origins of the service in service.yml.".into(),
             ),
             Refusal::Full { of } => (format!("{of} has as many connections as it takes."), "Try again later.".into()),
+            Refusal::TooManyHandshakes { service, .. } => (
+                format!("More handshakes come to the service \"{service}\" than it takes."),
+                "Come back after the time in Retry-After; websocket.max_handshake_rate in service.yml is the limit."
+                    .into(),
+            ),
             Refusal::FullForAddress { service } => (
                 format!("Your address has as many connections to the service \"{service}\" as it may."),
                 "Close some; websocket.max_connections_per_ip in service.yml is the limit.".into(),
@@ -225,6 +239,11 @@ impl Refusal {
             Refusal::Full { .. } | Refusal::FullForAddress { .. } | Refusal::NoInstance { .. } => {
                 // Not all at the same moment.
                 headers.insert(RETRY_AFTER, HeaderValue::from(fastrand::u32(1..=5)));
+            }
+            Refusal::TooManyHandshakes { wait, .. } => {
+                // Those that come back are spread over twice the time that the queue takes.
+                let queue = wait.as_secs() as u32 + 1;
+                headers.insert(RETRY_AFTER, HeaderValue::from(queue + fastrand::u32(0..=2 * queue)));
             }
             _ => {}
         }

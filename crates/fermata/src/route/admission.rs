@@ -6,9 +6,13 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::arrivals::Arrivals;
+
 /// The tunnels of one service.
 #[derive(Debug, Default)]
 pub struct Guests {
+    /// How fast they come.
+    pub arrivals: Arrivals,
     all: AtomicU32,
     by_address: Mutex<HashMap<IpAddr, u32>>,
 }

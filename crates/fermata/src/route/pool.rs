@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use fermata_spec::Balance;
@@ -39,14 +40,40 @@ pub struct Endpoint {
     pub instance: Arc<str>,
     /// Where it listens.
     pub target: Target,
+    /// Since when it may be picked.
+    since: Instant,
     /// Requests and tunnels that use it now.
     live: AtomicU32,
 }
 
+/// How one of the endpoints is picked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// By which rule.
+    pub balance: Balance,
+    /// How long a new one gets less than its share; by `source` it gets all of its clients at once.
+    pub slow_start: Option<Duration>,
+}
+
+/// A new endpoint begins with this part of its share: enough to be tried, and to warm up.
+const COLD: f64 = 0.1;
+
 impl Endpoint {
     /// An endpoint that nothing uses yet.
     pub fn new(instance: Arc<str>, target: Target) -> Endpoint {
-        Endpoint { instance, target, live: AtomicU32::new(0) }
+        Endpoint { instance, target, since: Instant::now(), live: AtomicU32::new(0) }
+    }
+
+    /// The part of its share that it gets: all of it once it is as old as a slow start takes.
+    fn warmth(&self, manner: Manner, now: Instant) -> f64 {
+        let Some(slow_start) = manner.slow_start.filter(|time| !time.is_zero()) else { return 1.0 };
+        let age = now.saturating_duration_since(self.since);
+        (age.as_secs_f64() / slow_start.as_secs_f64()).clamp(COLD, 1.0)
+    }
+
+    /// How loaded it would be with one more, by the share that it gets.
+    fn load(&self, manner: Manner, now: Instant) -> f64 {
+        (f64::from(self.live()) + 1.0) / self.warmth(manner, now)
     }
 
     /// Requests and tunnels that use it now.
@@ -97,14 +124,20 @@ impl Pool {
     }
 
     /// Picks an endpoint for `client` that is not among `tried`.
-    pub fn pick(&self, balance: Balance, client: IpAddr, tried: &[Lease]) -> Option<Lease> {
+    pub fn pick(&self, manner: Manner, client: IpAddr, tried: &[Lease], now: Instant) -> Option<Lease> {
         let endpoints = self.endpoints.load();
         let open: Vec<&Arc<Endpoint>> =
             endpoints.iter().filter(|one| !tried.iter().any(|lease| Arc::ptr_eq(&lease.endpoint, one))).collect();
-        let picked = match balance {
-            Balance::Leastconn => self.least(&open),
-            Balance::Roundrobin => open.get(self.turn(open.len())).copied(),
-            Balance::Random => less_loaded_of_two(&open),
+        let less_loaded =
+            |one: &&Arc<Endpoint>, other: &&Arc<Endpoint>| one.load(manner, now).total_cmp(&other.load(manner, now));
+        let picked = match manner.balance {
+            Balance::Leastconn => self.in_turn(&open).min_by(less_loaded),
+            Balance::Roundrobin => {
+                // A cold one is passed over as often as its share is smaller.
+                let warm = |one: &&Arc<Endpoint>| fastrand::f64() < one.warmth(manner, now);
+                self.in_turn(&open).find(warm).or_else(|| self.in_turn(&open).next())
+            }
+            Balance::Random => two_of(&open).and_then(|two| two.into_iter().min_by(less_loaded)),
             Balance::Source => highest_hash(&open, client),
         }?;
         Some(self.lease(picked))
@@ -134,22 +167,17 @@ impl Pool {
         Lease { service: self.service.clone(), endpoint: endpoint.clone() }
     }
 
-    /// The first of the least loaded, beginning at another one each time, so that equals take turns.
-    fn least<'a>(&self, open: &[&'a Arc<Endpoint>]) -> Option<&'a Arc<Endpoint>> {
-        let first = self.turn(open.len());
-        let (before, after) = open.split_at_checked(first)?;
-        after.iter().chain(before).min_by_key(|one| one.live()).copied()
-    }
-
-    fn turn(&self, among: usize) -> usize {
-        self.turn.fetch_add(1, Ordering::Relaxed) % among.max(1)
+    /// All of them, beginning at another one each time, so that equals take turns.
+    fn in_turn<'a>(&self, open: &[&'a Arc<Endpoint>]) -> impl Iterator<Item = &'a Arc<Endpoint>> {
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % open.len().max(1);
+        let (before, after) = open.split_at(first);
+        after.iter().chain(before).copied()
     }
 }
 
-fn less_loaded_of_two<'a>(open: &[&'a Arc<Endpoint>]) -> Option<&'a Arc<Endpoint>> {
-    let one = fastrand::usize(..open.len().max(1));
-    let other = fastrand::usize(..open.len().max(1));
-    [open.get(one)?, open.get(other)?].into_iter().min_by_key(|endpoint| endpoint.live()).copied()
+fn two_of<'a>(open: &[&'a Arc<Endpoint>]) -> Option<[&'a Arc<Endpoint>; 2]> {
+    let any = || open.get(fastrand::usize(..open.len().max(1))).copied();
+    Some([any()?, any()?])
 }
 
 /// Rendezvous hashing: when an endpoint leaves, only its own clients move (Thaler and Ravishankar, 1998).
@@ -197,6 +225,38 @@ impl Drop for Lease {
 mod tests {
     use super::*;
 
+    fn by(balance: Balance) -> Manner {
+        Manner { balance, slow_start: None }
+    }
+
+    /// How many of 900 picks, each held, a fresh endpoint gets beside two that are warm and as loaded as each other, when it
+    /// is `age` old and its slow start takes a minute.
+    fn share_of_the_fresh(balance: Balance, age: u64) -> usize {
+        let pool = pool(&["web.1", "web.2"]);
+        let since = pool.endpoints()[0].since;
+        let minute = Duration::from_mins(1);
+        let manner = Manner { balance, slow_start: Some(minute) };
+        let fresh =
+            Arc::new(Endpoint { since: since + minute, ..Endpoint::new("web.3".into(), Target::Name("c".into(), 1)) });
+        pool.endpoints.rcu(|known| known.iter().cloned().chain([fresh.clone()]).collect::<Vec<_>>());
+        let now = since + minute + Duration::from_secs(age);
+        let held: Vec<Lease> = (0..900).filter_map(|_| pool.pick(manner, CLIENT, &[], now)).collect();
+        held.iter().filter(|lease| &**lease.instance() == "web.3").count()
+    }
+
+    #[test]
+    fn a_new_endpoint_gets_its_share_little_by_little() {
+        // A tenth, a half and the whole of a share: of 2.1, 2.5 and 3 shares in all.
+        assert!((42..=44).contains(&share_of_the_fresh(Balance::Leastconn, 0)));
+        assert!((179..=181).contains(&share_of_the_fresh(Balance::Leastconn, 30)));
+        assert_eq!(share_of_the_fresh(Balance::Leastconn, 60), 300);
+        assert_eq!(share_of_the_fresh(Balance::Roundrobin, 60), 300);
+        for balance in [Balance::Roundrobin, Balance::Random] {
+            let [cold, warming] = [0, 30].map(|age| share_of_the_fresh(balance, age));
+            assert!(cold > 0 && cold < warming && warming < 300, "{balance:?}: {cold}, then {warming} of 900");
+        }
+    }
+
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn pool(instances: &[&str]) -> Pool {
@@ -214,9 +274,10 @@ mod tests {
     #[test]
     fn leastconn_fills_the_emptier_instance_after_a_scale_up() {
         let pool = pool(&["web.1"]);
-        let mut held: Vec<Lease> = (0..40).filter_map(|_| pool.pick(Balance::Leastconn, CLIENT, &[])).collect();
+        let mut held: Vec<Lease> =
+            (0..40).filter_map(|_| pool.pick(by(Balance::Leastconn), CLIENT, &[], Instant::now())).collect();
         pool.add(&Arc::from("web.2"), Target::Name("b".into(), 1));
-        held.extend((0..40).filter_map(|_| pool.pick(Balance::Leastconn, CLIENT, &[])));
+        held.extend((0..40).filter_map(|_| pool.pick(by(Balance::Leastconn), CLIENT, &[], Instant::now())));
         let second = held.iter().filter(|lease| &**lease.instance() == "web.2").count();
         assert_eq!((held.len(), second), (80, 40));
     }
@@ -226,7 +287,7 @@ mod tests {
         for balance in [Balance::Leastconn, Balance::Roundrobin, Balance::Random, Balance::Source] {
             let pool = pool(&["web.1", "web.2", "web.3"]);
             let mut tried = Vec::new();
-            while let Some(lease) = pool.pick(balance, CLIENT, &tried) {
+            while let Some(lease) = pool.pick(by(balance), CLIENT, &tried, Instant::now()) {
                 tried.push(lease);
             }
             let mut names = names(&tried);
@@ -238,16 +299,20 @@ mod tests {
     #[test]
     fn source_keeps_a_client_on_its_instance_when_another_leaves() {
         let pool = pool(&["web.1", "web.2", "web.3"]);
-        let first = pool.pick(Balance::Source, CLIENT, &[]).expect("an endpoint").instance().clone();
+        let first =
+            pool.pick(by(Balance::Source), CLIENT, &[], Instant::now()).expect("an endpoint").instance().clone();
         let other = ["web.1", "web.2", "web.3"].into_iter().find(|name| *name != &*first).expect("another");
         pool.remove(other);
-        assert_eq!(pool.pick(Balance::Source, CLIENT, &[]).expect("an endpoint").instance(), &first);
+        assert_eq!(
+            pool.pick(by(Balance::Source), CLIENT, &[], Instant::now()).expect("an endpoint").instance(),
+            &first
+        );
     }
 
     #[test]
     fn a_dropped_lease_is_given_back() {
         let pool = pool(&["web.1"]);
-        let lease = pool.pick(Balance::Leastconn, CLIENT, &[]).expect("an endpoint");
+        let lease = pool.pick(by(Balance::Leastconn), CLIENT, &[], Instant::now()).expect("an endpoint");
         assert_eq!(pool.endpoints()[0].live(), 1);
         drop(lease);
         assert_eq!(pool.endpoints()[0].live(), 0);

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
-use fermata_spec::{Balance, Gateway, HostPattern, Sticky, WebSocket};
+use fermata_spec::{Gateway, HostPattern, Sticky, WebSocket};
 use http::header::{HeaderMap, SET_COOKIE};
 
 use super::admission::Guests;
-use super::pool::{Lease, Pool};
+use super::pool::{Lease, Manner, Pool};
 use super::wish::Wish;
 
 /// One service behind one public port.
@@ -19,7 +20,7 @@ pub struct Route {
     /// Where its requests go.
     pub pool: Arc<Pool>,
     /// How one of the pool's endpoints is picked.
-    pub balance: Balance,
+    pub manner: Manner,
     /// Whether a visitor stays on one of them.
     pub sticky: Sticky,
     /// What its tunnels may do.
@@ -54,7 +55,7 @@ impl Route {
     /// Picks an endpoint that is not among `tried`: the wished-for one, if it is there.
     pub fn pick(&self, wish: &Wish, tried: &[Lease]) -> Option<Lease> {
         let wished = wish.instance.as_deref().and_then(|instance| self.pool.take(instance, tried));
-        wished.or_else(|| self.pool.pick(self.balance, wish.client, tried))
+        wished.or_else(|| self.pool.pick(self.manner, wish.client, tried, Instant::now()))
     }
 }
 
@@ -131,7 +132,7 @@ mod tests {
         Route {
             hosts,
             pool,
-            balance: Balance::default(),
+            manner: Manner::default(),
             sticky: Sticky::Off,
             websocket: Arc::default(),
             guests: Arc::default(),

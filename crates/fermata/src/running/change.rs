@@ -46,6 +46,9 @@ impl Running {
         self.workers.accept(self.bound.doors(&self.tls));
         self.forward_datagrams();
         self.plans.extend(added.into_iter().map(|plan| (plan.name.clone(), plan)));
+        for name in changes.replaced.iter().filter(|name| !self.plans.contains_key(*name)) {
+            self.rebalance(name);
+        }
         for name in &changes.removed {
             let drain = before.services.iter().find(|service| service.name == *name);
             let drain = drain.map(|service| service.websocket.drain).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Rollouts under way: does what each [`Rollout`] says, and tells it what happens.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 use super::Running;
 use crate::admin::{Asking, Reply};
 use crate::app::StartError;
+use crate::rebalance;
 use crate::rollout::{Pace, Rollout, Step};
 use crate::run::plan::{Company, ServicePlan};
 use crate::run::{Event, InstanceName, Line};
@@ -117,6 +119,7 @@ impl Running {
                 if !self.plans.contains_key(&rollout.service) {
                     self.pools.forget(&rollout.service);
                 }
+                self.rebalance(&rollout.service);
                 match asking {
                     Some(asking) => asking.done(what.clone()).await,
                     None => self.say(Notice::Done(what)).await,
@@ -174,6 +177,26 @@ impl Running {
             // After the end of everything nobody waits for it.
             let _ = drained.send(instance);
         });
+    }
+
+    /// Where the file says so, instances that have more tunnels than their share close some: these come back to those that
+    /// have fewer.
+    pub(super) fn rebalance(&self, name: &Arc<str>) {
+        let service = self.spec.services.iter().find(|service| service.name == *name);
+        let Some(over) = service.and_then(|service| service.rebalance) else { return };
+        let mut tunnels: BTreeMap<Arc<str>, u32> = BTreeMap::new();
+        for endpoint in self.pools.endpoints(name) {
+            *tunnels.entry(endpoint.instance.clone()).or_default() += endpoint.live();
+        }
+        let tunnels: Vec<_> = tunnels.into_iter().collect();
+        let close = Arc::new(Close::new(Code::RESTART, "another instance has room"));
+        for (instance, count) in rebalance::surplus(&tunnels) {
+            let (workers, close) = (self.workers.clone(), close.clone());
+            tokio::task::spawn_local(async move {
+                let count = workers.drain_some(&Which::to(instance.clone()), &close, over, count as usize).await;
+                tracing::info!(target: "rebalance", %instance, tunnels = count, seconds = over.as_secs(), "closing its surplus");
+            });
+        }
     }
 
     pub(super) async fn give_up(&mut self, at: usize, stop: Vec<InstanceName>, reason: String) {

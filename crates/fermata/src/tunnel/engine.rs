@@ -27,6 +27,7 @@ use super::frozen::Frozen;
 use super::ledger::{Entry, Ledger};
 use super::pump::Until;
 use super::slot::{BOTH, Stage, Tunnel};
+use super::spread::{Others, Spread};
 use super::tick::Tick;
 use crate::net::Parts;
 
@@ -323,24 +324,48 @@ impl Engine {
     /// How often the clock is looked at.
     pub const SWEEP: Duration = Tick::LENGTH;
 
+    /// How many tunnels `which` chooses that are not ending yet.
+    pub fn count(&self, which: impl Fn(&Card) -> bool) -> usize {
+        self.tunnels.iter().filter(|(_, tunnel)| which(&tunnel.card) && tunnel.is_live()).count()
+    }
+
     /// Has `close` said to every tunnel that `which` chooses, spread evenly over the time `over`, each at a random place in
     /// its part of it; sweeps do it. Returns how many they are; those that are ending already are not among them.
     pub fn drain(&mut self, which: impl Fn(&Card) -> bool, close: &Arc<Close>, over: Duration, at: Instant) -> usize {
+        let spread = Spread::over(&[self.count(&which)], None).remove(0);
+        self.drain_spread(which, close, over, spread, at)
+    }
+
+    /// The same for the part of a drain that goes over several engines.
+    pub fn drain_spread(
+        &mut self,
+        which: impl Fn(&Card) -> bool,
+        close: &Arc<Close>,
+        over: Duration,
+        spread: Spread,
+        at: Instant,
+    ) -> usize {
         let now = self.tick(at);
+        let Spread { mut places, of, others } = spread;
+        let share = over.as_secs_f64() / f64::from(of.max(1));
         let mut chosen: Vec<usize> =
             self.tunnels.iter().filter(|(_, tunnel)| which(&tunnel.card)).map(|(slot, _)| slot).collect();
         fastrand::shuffle(&mut chosen);
-        let live = chosen.iter().filter(|slot| self.tunnels[**slot].is_live()).count();
-        let share = over.as_secs_f64() / live.max(1) as f64;
-        let mut place = 0.0;
+        let mut count = 0;
         for slot in chosen {
             let tunnel = &mut self.tunnels[slot];
-            let wait = Duration::from_secs_f64((place + fastrand::f64()) * share);
-            place += if tunnel.is_live() { 1.0 } else { 0.0 };
+            let own = if tunnel.is_live() { places.pop() } else { None };
+            let place = match (own, others) {
+                (Some(place), _) => place,
+                (None, Others::Go) => fastrand::u32(..of.max(1)),
+                (None, Others::Stay) => continue,
+            };
+            count += usize::from(tunnel.is_live());
+            let wait = Duration::from_secs_f64((f64::from(place) + fastrand::f64()) * share);
             tunnel.schedule(if over.is_zero() { now } else { now.after(wait) }, close);
             self.due[slot] = self.due[slot].min(tunnel.stage_due());
         }
-        live
+        count
     }
 
     /// What is to be said of each tunnel that `which` chooses.

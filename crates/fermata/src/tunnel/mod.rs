@@ -15,6 +15,7 @@ mod ledger;
 mod pump;
 mod record;
 mod slot;
+mod spread;
 mod tick;
 mod work;
 
@@ -24,4 +25,5 @@ pub use engine::{Engine, Kind, Left, Opened};
 pub use frozen::Frozen;
 pub use ledger::{Entry, Ledger};
 pub use record::{Record, Who};
+pub use spread::{Others, Spread};
 pub use work::{Command, Commands, Which, run};

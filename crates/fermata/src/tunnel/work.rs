@@ -15,6 +15,7 @@ use super::card::{Card, TunnelId};
 use super::engine::{Engine, Left};
 use super::frozen::Frozen;
 use super::ledger::Entry;
+use super::spread::Spread;
 use crate::os::Readable;
 
 /// Something that an engine is to do.
@@ -28,9 +29,13 @@ pub enum Command {
         close: Arc<Close>,
         /// Over this time; zero for at once.
         over: Duration,
+        /// When in it.
+        spread: Spread,
         /// Is told how many they are.
         chosen: oneshot::Sender<usize>,
     },
+    /// Tell how many of some tunnels are not ending yet.
+    Count(Which, oneshot::Sender<usize>),
     /// Tell of some tunnels.
     List(Which, oneshot::Sender<Vec<Entry>>),
     /// Give all tunnels out that can go on elsewhere.
@@ -103,10 +108,14 @@ pub async fn run(engine: Rc<RefCell<Engine>>, mut commands: Commands) -> io::Res
             command = commands.recv() => match command {
                 None => return Ok(()),
                 // Whoever asked may have stopped waiting for the answer.
-                Some(Command::Drain { which, close, over, chosen }) => {
-                    let count = engine.borrow_mut().drain(|card| which.has(card), &close, over, Instant::now());
+                Some(Command::Drain { which, close, over, spread, chosen }) => {
+                    let which = |card: &Card| which.has(card);
+                    let count = engine.borrow_mut().drain_spread(which, &close, over, spread, Instant::now());
                     let _ = chosen.send(count);
                     sweeping = Left::More;
+                }
+                Some(Command::Count(which, told)) => {
+                    let _ = told.send(engine.borrow().count(|card| which.has(card)));
                 }
                 Some(Command::List(which, told)) => {
                     let _ = told.send(engine.borrow().list(|card| which.has(card), Instant::now()));

@@ -2,6 +2,7 @@
 
 use crate::frames::{HANDSHAKE, SWITCH, close, frame, masked};
 use crate::site::Site;
+use crate::support::until;
 use crate::talk::{End, Talk};
 
 /// A tunnel: the client's end and the service's.
@@ -81,6 +82,31 @@ fn an_address_has_as_many_tunnels_as_one_may() {
     let _other = open(&site, site.connect_from([127, 0, 0, 2]));
     drop(first);
     let _again = open_at_last(&site);
+}
+
+#[test]
+fn handshakes_beyond_the_rate_wait_and_beyond_that_are_told_to_come_back() {
+    let site = Site::with("websocket: {max_handshake_rate: 1/s}", "");
+    let mut clients: Vec<Talk> = (0..8).map(|_| site.connect()).collect();
+    clients.iter_mut().for_each(|client| client.say(HANDSHAKE));
+    // One at once, five that wait for one to five seconds, and two for whom that would be too long.
+    let told = |line: &String| line.contains("More handshakes come to the service");
+    assert!(site.fermata.process.stderr.wait_until(|lines| lines.iter().filter(|line| told(line)).count() == 2));
+    // The service has answered nobody: whoever has an answer was refused.
+    let mut refused: Vec<&mut Talk> = clients.iter_mut().filter(|client| client.has_answer()).collect();
+    let response = refused[0].response();
+    assert!(response.head.contains("\nretry-after: "), "{}", response.head);
+    assert_eq!(
+        response.body,
+        "503 Service Unavailable\n\nMore handshakes come to the service \"app\" than it takes.\n\
+         Come back after the time in Retry-After; websocket.max_handshake_rate in service.yml is the limit.\n"
+    );
+    for _ in 0..2 {
+        let mut service = site.service.accept();
+        service.head();
+        service.say(SWITCH);
+    }
+    until("two have their tunnels", || clients.iter().filter(|client| client.has_answer()).count() >= 3);
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::time::Timespec;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
@@ -226,6 +228,12 @@ impl Talk {
             Stream::Clear(stream) => stream,
             Stream::Tls(tls) => &tls.sock,
         }
+    }
+
+    /// Whether something has come.
+    pub fn has_answer(&self) -> bool {
+        let mut one = [PollFd::new(self.socket(), PollFlags::IN)];
+        poll(&mut one, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).expect("a socket can be polled") == 1
     }
 
     /// Waits until something has come, and leaves it.

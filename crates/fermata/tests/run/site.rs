@@ -202,6 +202,8 @@ pub(crate) fn service(name: &str, command: &str) -> Service {
         service_account_name: None,
         balance: Balance::default(),
         sticky: Sticky::default(),
+        slow_start: None,
+        rebalance: None,
         websocket: WebSocket::default(),
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fermata::tunnel::{self, Card, Command, Engine, Kind, Opened, Which};
+use fermata::tunnel::{self, Card, Command, Engine, Kind, Opened, Spread, Which};
 use fermata_wire::{Close, Code};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -100,7 +100,8 @@ fn tunnels_are_opened_used_drained_and_rested_in_a_runtime() {
         commands.send(Command::Rest(rested)).expect("it runs");
         let (chosen, count) = oneshot::channel();
         let close = Arc::new(Close::new(Code::GOING_AWAY, "have to go"));
-        let drain = Command::Drain { which: Which::all(), close, over: Duration::ZERO, chosen };
+        let spread = Spread::over(&[0], None).remove(0);
+        let drain = Command::Drain { which: Which::all(), close, over: Duration::ZERO, spread, chosen };
         commands.send(drain).expect("it runs");
         assert_eq!(count.await, Ok(TUNNELS));
         rest.await.expect("nothing left");

@@ -83,6 +83,7 @@ fn unreached(service: &Service, reading: &Reading) {
         ("traffic_matches", &codes::MATCH_UNUSED),
         ("websocket", &codes::WEBSOCKET_UNUSED),
         ("sticky", &codes::WEBSOCKET_UNUSED),
+        ("rebalance", &codes::WEBSOCKET_UNUSED),
     ];
     for (key, code) in keys {
         let at = path(&service.name, key);

@@ -45,6 +45,13 @@ pub(crate) const WEBSOCKET: Section = Section {
             "max_connections_per_ip: 200",
         )
         .own(),
+        Key::new(
+            "max_handshake_rate",
+            RATE,
+            "Handshakes a second for each ready instance; more wait up to 5 s, and beyond that get 503 with Retry-After.",
+            "max_handshake_rate: 200/s",
+        )
+        .own(),
         Key::new("max_message", SIZE, "Longest message; beyond, Close 1009.", "max_message: 16MiB").own(),
         Key::new(
             "max_message_rate",
@@ -84,6 +91,7 @@ pub(crate) fn read(field: &Field<'_>) -> WebSocket {
         idle_timeout: timeout("idle_timeout", default.idle_timeout),
         max_connections: count("max_connections"),
         max_connections_per_ip: count("max_connections_per_ip"),
+        max_handshake_rate: fields.get("max_handshake_rate").and_then(|field| field.parse(values::rate)),
         max_message: fields.get("max_message").and_then(|field| field.parse(values::size)),
         max_message_rate: fields.get("max_message_rate").and_then(|field| field.parse(values::rate)),
         origins: origins.iter().filter_map(|field| field.parse(values::origin)).collect(),

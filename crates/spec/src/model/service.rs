@@ -54,6 +54,10 @@ pub struct Service {
     pub balance: Balance,
     /// Whether a visitor stays on one instance.
     pub sticky: Sticky,
+    /// A new instance gets its full share after this long. `None`: at once.
+    pub slow_start: Option<Duration>,
+    /// The surplus of the others is closed over this time when instances were added. `None`: it stays.
+    pub rebalance: Option<Duration>,
     /// `websocket:`.
     pub websocket: WebSocket,
 }

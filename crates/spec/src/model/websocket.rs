@@ -17,6 +17,8 @@ pub struct WebSocket {
     pub max_connections: Option<u32>,
     /// Default: none.
     pub max_connections_per_ip: Option<u32>,
+    /// Handshakes a second for each ready instance. Default: none.
+    pub max_handshake_rate: Option<u32>,
     /// Bytes. Default: none.
     pub max_message: Option<u64>,
     /// Messages a second per tunnel. Default: none.
@@ -35,6 +37,7 @@ impl Default for WebSocket {
             idle_timeout: None,
             max_connections: None,
             max_connections_per_ip: None,
+            max_handshake_rate: None,
             max_message: None,
             max_message_rate: None,
             origins: Vec::new(),

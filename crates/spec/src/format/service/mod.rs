@@ -23,7 +23,7 @@ use super::constraints::CONSTRAINTS;
 use super::environment::ENV_VARS;
 use super::health::HEALTH;
 use super::ports::{PORTS, TCP};
-use super::values::{self, ADDRESS, COUNT_OR_NONE, DURATION, HOST_PATTERN, IMAGE, TEXT};
+use super::values::{self, ADDRESS, COUNT_OR_NONE, DURATION, HOST_PATTERN, IMAGE, TEXT, TIMEOUT};
 use super::volumes::VOLUMES;
 use super::websocket::WEBSOCKET;
 use super::{constraints, environment, health, matches, ports, volumes, websocket};
@@ -157,6 +157,22 @@ pub(crate) const SERVICE: Section = Section {
         Key::new("balance", BALANCE, "How a visitor's instance is chosen.", "balance: leastconn")
             .own()
             .default("leastconn"),
+        Key::new(
+            "slow_start",
+            TIMEOUT,
+            "A new instance gets its full share of new tunnels and requests after this long, and a part of it until then.",
+            "slow_start: 30s",
+        )
+        .own()
+        .default("off"),
+        Key::new(
+            "rebalance",
+            TIMEOUT,
+            "When instances were added, the others' surplus of tunnels is closed over this time (Close 1012) and comes back evenly.",
+            "rebalance: 10m",
+        )
+        .own()
+        .default("off"),
         Key::new("sticky", STICKY, "Whether a visitor stays on one instance.", "sticky: cookie").own().default("off"),
         Key::new(
             "websocket",
@@ -222,6 +238,7 @@ pub(crate) fn read(name: &str, field: &Field<'_>) -> Option<Service> {
     let constraints = fields.get("constraints").map(|field| constraints::read(&field)).unwrap_or_default();
     let replicas = fields.get("replicas").and_then(|field| field.integer());
     let items = |name| fields.get(name).map(|field| field.items()).unwrap_or_default();
+    let timeout = |name| fields.get(name).and_then(|field| field.parse(values::timeout)).flatten();
     let text = |name| fields.get(name).and_then(|field| field.text().map(str::to_owned));
     let service = Service {
         name: Arc::from(name),
@@ -249,6 +266,8 @@ pub(crate) fn read(name: &str, field: &Field<'_>) -> Option<Service> {
         service_account_name: text("service_account_name"),
         balance: fields.get("balance").and_then(|field| balance(&field)).unwrap_or_default(),
         sticky: sticky(&fields),
+        slow_start: timeout("slow_start"),
+        rebalance: timeout("rebalance"),
         websocket: fields.get("websocket").map_or_else(WebSocket::default, |field| websocket::read(&field)),
         constraints,
     };
