@@ -88,7 +88,9 @@ fn an_address_has_as_many_tunnels_as_one_may() {
 fn handshakes_beyond_the_rate_wait_and_beyond_that_are_told_to_come_back() {
     let site = Site::with("websocket: {max_handshake_rate: 1/s}", "");
     let mut clients: Vec<Talk> = (0..8).map(|_| site.connect()).collect();
-    clients.iter_mut().for_each(|client| client.say(HANDSHAKE));
+    for client in &mut clients {
+        client.say(HANDSHAKE);
+    }
     // One at once, five that wait for one to five seconds, and two for whom that would be too long.
     let told = |line: &String| line.contains("More handshakes come to the service");
     assert!(site.fermata.process.stderr.wait_until(|lines| lines.iter().filter(|line| told(line)).count() == 2));
