@@ -216,7 +216,8 @@ impl Worker {
                 let mut response = front::accepted(headers);
                 route.remember(&wish, lease.instance(), arrival.tls, response.headers_mut());
                 let rules = rules(route, &chosen);
-                let card = self.card(arrival, route, visitor.client, Taken { lease, admission, place }, rules);
+                let mut card = self.card(arrival, route, Taken { lease, admission, place }, rules);
+                card.protocol = chosen.protocol.map(Arc::from);
                 Ok(Answer::Tunnel(response, Agreed { service: leg, card }))
             }
         }
@@ -237,7 +238,7 @@ impl Worker {
         match connected {
             Ok((lease, service)) => {
                 let taken = Taken { lease, admission, place };
-                let card = self.card(arrival, &route, peer, taken, Rules::default());
+                let card = self.card(arrival, &route, taken, Rules::default());
                 self.hold(client, service, Kind::Raw, card, leaving);
             }
             Err(refusal) => {
@@ -264,16 +265,16 @@ impl Worker {
         }
     }
 
-    fn card(&self, arrival: Arrival, route: &Route, client: IpAddr, taken: Taken, rules: Rules) -> Card {
+    fn card(&self, arrival: Arrival, route: &Route, taken: Taken, rules: Rules) -> Card {
         let Taken { lease, admission, place } = taken;
         Card {
             id: self.ledger.name(),
-            client,
             lease,
             admission,
             place,
             since: Instant::now(),
             tls: arrival.tls,
+            protocol: None,
             rules,
             limits: route.websocket.clone(),
         }

@@ -207,4 +207,8 @@ pub struct ConnectionRow {
     pub bytes: [u64; 2],
     /// Messages from the client and from the service.
     pub messages: [u64; 2],
+    /// The subprotocol, if the two agreed on one.
+    pub protocol: Option<String>,
+    /// How long the last Pong of the client and of the service took, in milliseconds.
+    pub ping: [Option<f32>; 2],
 }

@@ -46,14 +46,37 @@ fn text(connections: &[ConnectionRow]) -> String {
             one.id.to_string(),
             one.client.to_string(),
             one.instance.clone(),
-            if one.tls { format!("{} (tls)", one.carries) } else { one.carries.clone() },
+            carries(one),
             format!("{:.0} s", one.age),
             format!("{:.0} s", one.idle),
             format!("{} / {}", one.messages[0], one.messages[1]),
             format!("{} / {}", one.bytes[0], one.bytes[1]),
+            format!("{} / {}", millis(one.ping[0]), millis(one.ping[1])),
         ]
     });
-    table::render(&["ID", "CLIENT", "INSTANCE", "CARRIES", "AGE", "IDLE", "MESSAGES IN / OUT", "BYTES IN / OUT"], rows)
+    let titles = [
+        "ID",
+        "CLIENT",
+        "INSTANCE",
+        "CARRIES",
+        "AGE",
+        "IDLE",
+        "MESSAGES IN / OUT",
+        "BYTES IN / OUT",
+        "PING CLIENT / SERVICE",
+    ];
+    table::render(&titles, rows)
+}
+
+/// `websocket chat.v2 (tls)`.
+fn carries(one: &ConnectionRow) -> String {
+    let protocol = one.protocol.as_ref().map_or_else(String::new, |name| format!(" {name}"));
+    format!("{}{protocol}{}", one.carries, if one.tls { " (tls)" } else { "" })
+}
+
+/// A dash before the first Pong: nobody was silent for `keepalive` yet.
+fn millis(ping: Option<f32>) -> String {
+    ping.map_or_else(|| "-".into(), |millis| format!("{millis:.1} ms"))
 }
 
 #[cfg(test)]
@@ -73,11 +96,13 @@ mod tests {
             idle: 2.0,
             bytes: [120, 340],
             messages: [3, 8],
+            protocol: Some("chat.v2".into()),
+            ping: [Some(23.44), None],
         };
         assert_eq!(
             text(&[row]),
-            "ID  CLIENT       INSTANCE  CARRIES          AGE   IDLE  MESSAGES IN / OUT  BYTES IN / OUT\n\
-             17  203.0.113.9  web.2     websocket (tls)  61 s  2 s   3 / 8              120 / 340\n"
+            "ID  CLIENT       INSTANCE  CARRIES                  AGE   IDLE  MESSAGES IN / OUT  BYTES IN / OUT  PING CLIENT / SERVICE\n\
+             17  203.0.113.9  web.2     websocket chat.v2 (tls)  61 s  2 s   3 / 8              120 / 340       23.4 ms / -\n"
         );
     }
 }

@@ -24,6 +24,13 @@ pub struct Admission {
     client: IpAddr,
 }
 
+impl Admission {
+    /// Whose place it is.
+    pub fn client(&self) -> IpAddr {
+        self.client
+    }
+}
+
 /// Why somebody may not come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {

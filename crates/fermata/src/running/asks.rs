@@ -203,6 +203,8 @@ fn row_of(entry: &Entry) -> ConnectionRow {
         idle: entry.idle.as_secs_f32(),
         bytes: entry.bytes,
         messages: entry.messages,
+        protocol: entry.protocol.as_deref().map(str::to_owned),
+        ping: entry.round_trips.map(|trip| trip.map(|trip| trip.as_secs_f32() * 1000.0)),
     }
 }
 

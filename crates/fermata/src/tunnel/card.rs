@@ -24,8 +24,6 @@ impl std::fmt::Display for TunnelId {
 pub struct Card {
     /// Its name.
     pub id: TunnelId,
-    /// The client's address, as far as it may be believed.
-    pub client: IpAddr,
     /// The pick that leads to the service's instance; given back when the tunnel ends.
     pub lease: Lease,
     /// Its place among the service's guests.
@@ -36,8 +34,17 @@ pub struct Card {
     pub since: Instant,
     /// Whether the client came over TLS.
     pub tls: bool,
+    /// The subprotocol that both sides agreed on.
+    pub protocol: Option<Arc<str>>,
     /// What its frames may be.
     pub rules: Rules,
     /// What its service allows it.
     pub limits: Arc<WebSocket>,
+}
+
+impl Card {
+    /// The client's address, as far as it may be believed.
+    pub fn client(&self) -> IpAddr {
+        self.admission.client()
+    }
 }

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 
 use super::record::{EndRecord, Length};
-use super::tick::Tick;
+use super::tick::{Fraction, Tick, Trip};
 use crate::net::Parts;
 use crate::tls::Session;
 
@@ -26,11 +26,18 @@ pub(super) struct Scratch {
     pub(super) plain: Vec<u8>,
     /// Records on their way out.
     pub(super) sealed: Vec<u8>,
+    /// How far the present tick has gone.
+    pub(super) fraction: Fraction,
 }
 
 impl Scratch {
     pub(super) fn new() -> Scratch {
-        Scratch { read: Vec::with_capacity(READ), plain: Vec::with_capacity(HEADROOM + READ), sealed: Vec::new() }
+        Scratch {
+            read: Vec::with_capacity(READ),
+            plain: Vec::with_capacity(HEADROOM + READ),
+            sealed: Vec::new(),
+            fraction: Fraction::default(),
+        }
     }
 
     /// Empties `plain` but for the headroom.
@@ -53,6 +60,8 @@ pub(super) struct End {
     pub(super) heard: Tick,
     /// When it was last asked for a Pong.
     pub(super) pinged: Tick,
+    /// The way of that Ping, or of the one before.
+    trip: Trip,
 }
 
 struct Pending {
@@ -155,12 +164,13 @@ impl End {
             writing: Writing::Open,
             heard: now,
             pinged: now,
+            trip: Trip::default(),
         }
     }
 
     /// Writes it down: what waits to be sent behind `bytes`, its socket behind `sockets`. Not for one with TLS.
     pub(super) fn pack<'a>(&'a self, base: Tick, bytes: &mut Vec<u8>, sockets: &mut Vec<BorrowedFd<'a>>) -> EndRecord {
-        let End { socket, tls: _, pending, reading, writing, heard, pinged } = self;
+        let End { socket, tls: _, pending, reading, writing, heard, pinged, trip: _ } = self;
         sockets.extend(socket.as_ref().map(OwnedFd::as_fd));
         EndRecord {
             socket: socket.is_some(),
@@ -188,7 +198,23 @@ impl End {
             writing: Writing::of(record.writing)?,
             heard: Tick::of(base, record.heard),
             pinged: Tick::of(base, record.pinged),
+            trip: Trip::default(),
         })
+    }
+
+    /// A Ping went to it.
+    pub(super) fn ping_went(&mut self, now: Tick, fraction: Fraction) {
+        (self.pinged, self.trip) = (now, Trip::begin(fraction));
+    }
+
+    /// Its Pong came.
+    pub(super) fn pong_came(&mut self, now: Tick, fraction: Fraction) {
+        self.trip = self.trip.end(now.ticks_since(self.pinged), fraction);
+    }
+
+    /// How long its last Pong took.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.trip.time()
     }
 
     /// Whether it has a TLS session.
@@ -288,16 +314,18 @@ impl End {
         self.shut_when_all_is_sent();
     }
 
-    /// Has the kernel probe a silent peer, and end the connection where it doesn't answer (tcp(7), `SO_KEEPALIVE`): for
-    /// what knows no Ping.
+    /// Has the kernel probe a silent peer, and end the connection where it doesn't answer, or doesn't acknowledge what was
+    /// sent (tcp(7), `SO_KEEPALIVE` and `TCP_USER_TIMEOUT`): for what knows no Ping, and for hosts that are gone.
     pub(super) fn probe(&self, silence: Duration, patience: Duration) {
         const PROBES: u32 = 4;
         let second = Duration::from_secs(1);
+        let millis = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         if let Some(socket) = &self.socket {
             // A UNIX socket refuses all this. It needs none of it: the kernel knows when its peer is gone.
             let _ = sockopt::set_tcp_keepidle(socket, silence.max(second))
                 .and_then(|()| sockopt::set_tcp_keepintvl(socket, (patience / PROBES).max(second)))
                 .and_then(|()| sockopt::set_tcp_keepcnt(socket, PROBES))
+                .and_then(|()| sockopt::set_tcp_user_timeout(socket, millis(silence + patience)))
                 .and_then(|()| sockopt::set_socket_keepalive(socket, true));
         }
     }

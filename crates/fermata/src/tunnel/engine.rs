@@ -28,7 +28,7 @@ use super::ledger::{Entry, Ledger};
 use super::pump::Until;
 use super::slot::{BOTH, Stage, Tunnel};
 use super::spread::{Others, Spread};
-use super::tick::Tick;
+use super::tick::{Fraction, Tick};
 use crate::net::Parts;
 
 /// Events taken at once.
@@ -220,6 +220,7 @@ impl Engine {
     /// Does what is ready. With nothing left, [`Engine::epoll`] tells when there is more.
     pub fn turn(&mut self, at: Instant) -> io::Result<Left> {
         let now = self.tick(at);
+        self.scratch.fraction = Fraction::of(self.start, at);
         self.events.clear();
         let no_wait = Timespec { tv_sec: 0, tv_nsec: 0 };
         match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&no_wait)) {
@@ -301,6 +302,7 @@ impl Engine {
     /// soon where it has left something.
     pub fn sweep(&mut self, at: Instant) -> Left {
         let now = self.tick(at);
+        self.scratch.fraction = Fraction::of(self.start, at);
         let mut attended = 0;
         while self.swept < self.due.len() && attended < ATTENDED {
             let slot = self.swept;

@@ -64,7 +64,7 @@ impl Tunnel {
         let frame = relay.ping(side, NonZeroU32::MIN | fastrand::u32(..), mask());
         let asked = frame.is_some();
         if asked {
-            self.end(side).pinged = now;
+            self.end(side).ping_went(now, scratch.fraction);
         }
         self.say(side, frame, scratch);
         asked

@@ -37,6 +37,10 @@ pub struct Entry {
     pub bytes: [u64; 2],
     /// From the client and from the service.
     pub messages: [u64; 2],
+    /// How long the last Pong of the client and of the service took.
+    pub round_trips: [Option<Duration>; 2],
+    /// The subprotocol that both agreed on.
+    pub protocol: Option<Arc<str>>,
 }
 
 /// The figures of all tunnels of the process.
@@ -83,7 +87,7 @@ impl Ledger {
             id = card.id.0,
             service = %card.lease.service(),
             instance = %card.lease.instance(),
-            client = %card.client,
+            client = %card.client(),
             tls = card.tls,
             cause = %ending.cause,
             code = ending.code.0,

@@ -71,11 +71,14 @@ impl Tunnel {
             Carries::WebSocket(relay) => relay,
         };
         let before = relay.messages(from);
-        let Passed { forward, then, pong: _ } = relay.pass(from, self.rules, &mut scratch.plain, chunk);
+        let Passed { forward, then, pong } = relay.pass(from, self.rules, &mut scratch.plain, chunk);
         let messages = relay.messages(from) - before;
         // A long message is no idleness.
         if messages > 0 || (relay.is_within_message(from) && !forward.is_empty()) {
             self.moved = now;
+        }
+        if pong {
+            self.end(from).pong_came(now, scratch.fraction);
         }
         self.forward(from, forward, scratch);
         match then {

@@ -45,6 +45,8 @@ pub struct Who {
     pub age: Duration,
     /// Whether its client came over TLS.
     pub tls: bool,
+    /// The subprotocol.
+    pub protocol: Option<String>,
     frames: u8,
     max_message: u32,
 }
@@ -53,12 +55,13 @@ impl Who {
     pub(super) fn of(card: &Card) -> Who {
         Who {
             id: card.id.0,
-            client: card.client,
+            client: card.client(),
             service: card.lease.service().to_string(),
             instance: card.lease.instance().to_string(),
             target: card.lease.target().clone(),
             age: card.since.elapsed(),
             tls: card.tls,
+            protocol: card.protocol.as_deref().map(str::to_owned),
             frames: match card.rules.frames {
                 Frames::Plain => 0,
                 Frames::Deflate => 1,

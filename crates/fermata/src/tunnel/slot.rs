@@ -61,7 +61,7 @@ pub(super) const BOTH: [Side; 2] = [Side::Client, Side::Service];
 impl Tunnel {
     pub(super) fn new(client: Parts, service: Parts, kind: Kind, card: Card, now: Tick) -> Tunnel {
         let (client, service) = (End::new(client, now), End::new(service, now));
-        if let (Kind::Raw, Some(keepalive)) = (kind, card.limits.keepalive) {
+        if let Some(keepalive) = card.limits.keepalive {
             client.probe(keepalive, card.limits.pong_timeout);
             service.probe(keepalive, card.limits.pong_timeout);
         }
@@ -143,10 +143,11 @@ impl Tunnel {
             }
             Carries::Raw(bytes) => (Kind::Raw, *bytes, [0, 0]),
         };
-        let Card { id, client, lease, since, tls, .. } = &*self.card;
+        let card = &*self.card;
+        let Card { id, lease, since, tls, .. } = card;
         Entry {
             id: *id,
-            client: *client,
+            client: card.client(),
             service: lease.service().clone(),
             instance: lease.instance().clone(),
             kind,
@@ -155,6 +156,8 @@ impl Tunnel {
             idle: tick.time_since(self.moved),
             bytes,
             messages,
+            round_trips: [self.client.round_trip(), self.service.round_trip()],
+            protocol: card.protocol.clone(),
         }
     }
 

@@ -71,7 +71,7 @@ impl Which {
     fn has(&self, card: &Card) -> bool {
         (self.ids.is_empty() || self.ids.contains(&card.id))
             && self.to.as_ref().is_none_or(|name| name == card.lease.service() || name == card.lease.instance())
-            && self.client.is_none_or(|client| client == card.client)
+            && self.client.is_none_or(|client| client == card.client())
     }
 }
 

@@ -60,6 +60,20 @@ fn silent_peers_are_pinged_every_25_seconds_and_their_pongs_go_no_further() {
 }
 
 #[test]
+fn a_pong_tells_how_long_the_way_is() {
+    let mut world = world();
+    world.open(Wiring::CLEAR, Kind::WebSocket);
+    world.pass(SECOND * 25);
+    world.until("a Ping", |held| pings(&held.client).len() == 1);
+    let asked = pings(world.client()).pop().expect("a Ping");
+    world.pass(Duration::from_micros(12_300));
+    world.client().say(Frame::new(10, asked.payload).masked());
+    let trips = |world: &World| world.engine.list(|_| true, world.now())[0].round_trips;
+    world.run("the Pong", |world| trips(world)[0].is_some());
+    assert_eq!(trips(&world), [Some(Duration::from_micros(12_300)), None]);
+}
+
+#[test]
 fn a_peer_that_speaks_is_not_pinged() {
     let mut world = world();
     world.open(Wiring::CLEAR, Kind::WebSocket);

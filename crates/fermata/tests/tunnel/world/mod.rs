@@ -92,12 +92,12 @@ impl World {
         let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
         Card {
             id: self.ledger.name(),
-            client,
             lease: self.pool.take("web.1", &[]).expect("an endpoint"),
             admission: self.guests.admit(client, None, None).expect("a place"),
             place: self.places.take(None).expect("a place"),
             since: self.now(),
             tls: false,
+            protocol: None,
             rules: self.rules,
             limits: self.limits.clone(),
         }
@@ -133,10 +133,10 @@ impl World {
         for record in records {
             let card = Card {
                 id: TunnelId(record.who.id),
-                client: record.who.client,
                 lease: self.pool.hold(&record.who.instance, &record.who.target),
                 since: self.now().checked_sub(record.who.age).expect("a time"),
                 tls: record.who.tls,
+                protocol: record.who.protocol.as_deref().map(Arc::from),
                 rules: record.who.rules().expect("known rules"),
                 ..self.card()
             };
