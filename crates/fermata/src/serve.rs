@@ -10,7 +10,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,11 +74,13 @@ struct Agreed {
 }
 
 /// Serves one accepted connection until it ends or becomes a tunnel.
-pub async fn connection(worker: Rc<Worker>, stream: TcpStream, speaks: Speaks, mut leaving: Leaving) -> io::Result<()> {
-    // Small frames must not wait for an acknowledgement (tcp(7), TCP_NODELAY).
-    stream.set_nodelay(true)?;
-    let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
-    let arrival = Arrival { peer, local, tls: matches!(speaks, Speaks::Https(_)) };
+pub async fn connection(
+    worker: Rc<Worker>,
+    (stream, peer): (TcpStream, SocketAddr),
+    speaks: Speaks,
+    mut leaving: Leaving,
+) -> io::Result<()> {
+    let arrival = Arrival { peer, local: stream.local_addr()?, tls: matches!(speaks, Speaks::Https(_)) };
     let config = match speaks {
         Speaks::Raw => return worker.carry_raw(stream.into(), arrival, &leaving).await,
         Speaks::Https(config) => Some(config),
@@ -103,7 +105,9 @@ pub async fn connection(worker: Rc<Worker>, stream: TcpStream, speaks: Speaks, m
         Seen::Gone => return Ok(()),
     };
     let limits = HeadLimits { size: gateway.max_head, time: gateway.head_timeout };
-    let ended = front::converse(leg, limits, left(&mut leaving), |request| worker.answer(request, arrival)).await;
+    let open = async |request| worker.answer_first(request, arrival).await;
+    let answer = |request| worker.answer(request, arrival);
+    let ended = front::converse(leg, limits, left(&mut leaving), open, answer).await;
     match ended {
         Ended::Tunnel(client, Agreed { service, card }) => {
             worker.hold(client, service, Kind::WebSocket, card, &leaving);
@@ -135,13 +139,41 @@ impl Worker {
     }
 
     /// Answers one request.
-    async fn answer(&self, mut request: Request<Incoming>, arrival: Arrival) -> Answer<Agreed> {
+    async fn answer(&self, request: Request<Incoming>, arrival: Arrival) -> Answer<Agreed> {
         if let Some(answer) = self.proof(&request, &arrival).or_else(|| self.own_page(&request, &arrival)) {
             return Answer::Response(answer);
         }
+        self.serve(request, arrival, async |request, route, visitor| {
+            if handshake::asks(request.headers()) {
+                self.open(request.map(drop), arrival, route, visitor).await
+            } else {
+                self.forward(request, arrival, route, visitor).await.map(Answer::Response)
+            }
+        })
+        .await
+    }
+
+    /// Answers a handshake that was the first thing on its connection.
+    async fn answer_first(&self, request: Request<()>, arrival: Arrival) -> Answer<Agreed> {
+        self.serve(request, arrival, async |request, route, visitor| self.open(request, arrival, route, visitor).await)
+            .await
+    }
+
+    /// Finds out who asks whom, has that done, and names the request in the answer.
+    async fn serve<B>(
+        &self,
+        mut request: Request<B>,
+        arrival: Arrival,
+        what: impl AsyncFnOnce(Request<B>, &Route, &Visitor) -> Result<Answer<Agreed>, Refusal>,
+    ) -> Answer<Agreed> {
         settle_host(&mut request, &arrival);
         let visitor = Visitor::of(request.headers(), &arrival, &self.gateway().trusted_proxies);
-        let outcome = self.serve(request, arrival, &visitor).await;
+        let (host, port) = (host_of(&request), arrival.port());
+        let route = self.table.load().find(port, &host).cloned();
+        let outcome = match route {
+            Some(route) => what(request, &route, &visitor).await,
+            None => Err(Refusal::NoService { host, port }),
+        };
         let mut answer = outcome.unwrap_or_else(|refusal| {
             tracing::info!(target: "refused", status = refusal.status().as_u16(), client = %visitor.client, id = ?visitor.request_id, "{}", refusal.summary());
             Answer::Response(refusal.response())
@@ -149,23 +181,6 @@ impl Worker {
         let (Answer::Response(response) | Answer::Tunnel(response, _)) = &mut answer;
         response.headers_mut().insert(REQUEST_ID, visitor.request_id);
         answer
-    }
-
-    async fn serve(
-        &self,
-        request: Request<Incoming>,
-        arrival: Arrival,
-        visitor: &Visitor,
-    ) -> Result<Answer<Agreed>, Refusal> {
-        let (host, port) = (host_of(&request), arrival.port());
-        let Some(route) = self.table.load().find(port, &host).cloned() else {
-            return Err(Refusal::NoService { host, port });
-        };
-        if handshake::asks(request.headers()) {
-            self.open(request, arrival, &route, visitor).await
-        } else {
-            self.forward(request, arrival, &route, visitor).await.map(Answer::Response)
-        }
     }
 
     /// An ordinary request.
@@ -188,7 +203,7 @@ impl Worker {
     /// The wish for a tunnel. The client gets its 101 only after the service's has been verified.
     async fn open(
         &self,
-        request: Request<Incoming>,
+        request: Request<()>,
         arrival: Arrival,
         route: &Route,
         visitor: &Visitor,
@@ -203,7 +218,7 @@ impl Worker {
         let (lease, leg) =
             connect_any(route, &wish, async |lease| dial(lease.target(), patience.connect).await).await?;
         let request = handshake_for_service(request, visitor);
-        match exchange(leg, request, service, patience.answer).await? {
+        match exchange(leg, &request, service, patience.answer).await? {
             Exchanged::Answered(mut response) => {
                 // It has its own opinion (401, 404, 426…): that is the answer.
                 response_for_client(&mut response);
@@ -309,7 +324,7 @@ struct Taken {
     place: Place,
 }
 
-fn admit(request: &Request<Incoming>, route: &Route, visitor: &Visitor) -> Result<Admission, Refusal> {
+fn admit(request: &Request<()>, route: &Route, visitor: &Visitor) -> Result<Admission, Refusal> {
     let service = route.service();
     front::allowed(&route.websocket.origins, request.headers())
         .map_err(|origin| Refusal::Origin { service: service.to_string(), origin })?;
@@ -342,7 +357,7 @@ fn rules(route: &Route, chosen: &Chosen) -> Rules {
 }
 
 /// The name that a request is for, without a port.
-fn host_of(request: &Request<Incoming>) -> String {
+fn host_of<B>(request: &Request<B>) -> String {
     let authority = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -352,8 +367,8 @@ fn host_of(request: &Request<Incoming>) -> String {
 }
 
 /// The handshake as the service gets it: the client's own key, offers and headers, on this hop.
-fn handshake_for_service(request: Request<Incoming>, visitor: &Visitor) -> Request<Body> {
-    let mut request = request_for_service(request, visitor).map(|_| empty());
+fn handshake_for_service(request: Request<()>, visitor: &Visitor) -> Request<()> {
+    let mut request = request_for_service(request, visitor);
     request.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     request.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
     request

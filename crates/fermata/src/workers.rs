@@ -235,9 +235,9 @@ async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, speaks: S
     let mut told = None;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok(accepted) => {
                 told = None;
-                let served = serve::connection(worker.clone(), stream, speaks.clone(), leaving.clone());
+                let served = serve::connection(worker.clone(), accepted, speaks.clone(), leaving.clone());
                 tokio::task::spawn_local(async {
                     if let Err(error) = served.await {
                         tracing::debug!(%error, "a connection ended at once");

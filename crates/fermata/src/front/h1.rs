@@ -15,7 +15,9 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
 
+use super::knock::{self, Knock};
 use super::turnstile::{HeadLimits, Turn, Turnstile};
 use crate::http::{Body, Refusal, empty, keep_end_to_end};
 use crate::net::Leg;
@@ -43,23 +45,63 @@ pub enum Ended<T> {
     Broken(Leg, hyper::Error),
 }
 
-/// Serves the requests of one connection until it ends or becomes a tunnel. Once `stopping` is done the current request is
-/// the last.
+/// Serves the requests of one connection until it ends or becomes a tunnel: a handshake that comes first with `open`,
+/// whatever else with `answer`. Once `stopping` is done the current request is the last.
 pub async fn converse<T, F>(
-    leg: Leg,
+    mut leg: Leg,
     limits: HeadLimits,
     stopping: impl Future<Output = ()>,
+    open: impl AsyncFnOnce(Request<()>) -> Answer<T>,
     answer: impl Fn(Request<Incoming>) -> F,
 ) -> Ended<T>
 where
     F: Future<Output = Answer<T>>,
 {
+    let mut answered = None;
+    if let Some(Knock { request, bytes }) = Knock::take(&mut leg, limits.size) {
+        let answer = tokio::select! {
+            answer = open(request) => answer,
+            () = knock::left(&mut leg) => return Ended::Over(leg),
+        };
+        match answer {
+            Answer::Tunnel(response, opened) => {
+                return match leg.write_all(&knock::head_of(&response)).await {
+                    Ok(()) => Ended::Tunnel(leg, opened),
+                    Err(_) => Ended::Over(leg),
+                };
+            }
+            Answer::Response(response) => {
+                leg.unread_first(&bytes);
+                answered = Some(response);
+            }
+        }
+    }
+    // Large, and seldom needed.
+    Box::pin(converse_at_length(leg, limits, stopping, answered, answer)).await
+}
+
+/// The same for everything; the first request may have its answer already.
+async fn converse_at_length<T, F>(
+    leg: Leg,
+    limits: HeadLimits,
+    stopping: impl Future<Output = ()>,
+    answered: Option<Response<Body>>,
+    answer: impl Fn(Request<Incoming>) -> F,
+) -> Ended<T>
+where
+    F: Future<Output = Answer<T>>,
+{
+    let answered = Cell::new(answered);
     let turnstile = Turnstile::new(leg, limits);
     let (turn, tunnel) = (turnstile.turn(), RefCell::new(None));
     let service = service_fn(|request| {
-        let answer = answer(request);
+        let answer = answered.take().ok_or_else(|| answer(request));
         Box::pin(async {
-            let response = match answer.await {
+            let answer = match answer {
+                Ok(response) => Answer::Response(response),
+                Err(answer) => answer.await,
+            };
+            let response = match answer {
                 Answer::Response(response) => response,
                 Answer::Tunnel(response, opened) => {
                     tunnel.replace(Some(opened));

@@ -12,7 +12,7 @@ use crate::http::Refusal;
 /// The beginning of HTTP/2's preface (RFC 9113 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 /// As many as hyper takes.
-const MAX_HEADERS: usize = 100;
+pub(super) const MAX_HEADERS: usize = 100;
 
 /// A whole head.
 #[derive(Debug, PartialEq, Eq)]

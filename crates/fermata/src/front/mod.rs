@@ -8,6 +8,7 @@ mod extent;
 mod goodbye;
 mod h1;
 mod head;
+mod knock;
 mod origin;
 mod turnstile;
 

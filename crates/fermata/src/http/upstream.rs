@@ -12,7 +12,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HeaderMap;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
@@ -23,7 +22,7 @@ use tokio::time::Instant;
 
 use super::reply::{Body, Refusal, empty};
 use super::upload::Upload;
-use crate::net::{Leg, dial};
+use crate::net::dial;
 use crate::route::{Lease, Place, Route, Target, Wish};
 
 /// Kept connections per endpoint and thread.
@@ -176,40 +175,6 @@ pub async fn connect_any<T>(
     Err(last.unwrap_or_else(|| Refusal::NoInstance { service: route.service().to_string() }))
 }
 
-/// What a service says to the wish for an upgrade.
-pub enum Exchanged {
-    /// It has switched protocols; the leg is the tunnel's from here on.
-    Switched(HeaderMap, Leg),
-    /// It has its own opinion.
-    Answered(Response<Incoming>),
-}
-
-/// Sends the wish for an upgrade over a leg of its own.
-pub async fn exchange(
-    leg: Leg,
-    request: Request<Body>,
-    service: &Arc<str>,
-    limit: Duration,
-) -> Result<Exchanged, Refusal> {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(leg)).await.map_err(|error| unreadable(service, &error))?;
-    tokio::task::spawn_local(connection.with_upgrades());
-    let answered = tokio::time::timeout(limit, sender.send_request(request)).await;
-    let response = answered
-        .map_err(|_| Refusal::NoAnswer { service: service.to_string(), waited: limit })?
-        .map_err(|error| unreadable(service, &error))?;
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(Exchanged::Answered(response));
-    }
-    let headers = response.headers().clone();
-    let upgraded = hyper::upgrade::on(response).await.map_err(|error| unreadable(service, &error))?;
-    let parts =
-        upgraded.downcast::<TokioIo<Leg>>().map_err(|_| unusable(service, "its connection cannot be taken over"))?;
-    let mut leg = parts.io.into_inner();
-    leg.unread_first(&parts.read_buf);
-    Ok(Exchanged::Switched(headers, leg))
-}
-
 /// An answer that is passed on as it is, and holds what was taken for it until its end.
 pub fn passed_on(response: Response<Incoming>, lease: Lease, place: Place) -> Response<Body> {
     response.map(|body| Answer { body, held: Some((lease, place)), keep: None }.boxed_unsync())
@@ -230,7 +195,7 @@ fn unreachable(lease: &Lease, error: &io::Error) -> Refusal {
     }
 }
 
-fn unreadable(service: &Arc<str>, error: &hyper::Error) -> Refusal {
+pub(super) fn unreadable(service: &Arc<str>, error: &hyper::Error) -> Refusal {
     unusable(
         service,
         if error.is_incomplete_message() {
@@ -245,7 +210,7 @@ fn unreadable(service: &Arc<str>, error: &hyper::Error) -> Refusal {
     )
 }
 
-fn unusable(service: &Arc<str>, problem: &str) -> Refusal {
+pub(super) fn unusable(service: &Arc<str>, problem: &str) -> Refusal {
     Refusal::Unreadable { service: service.to_string(), problem: problem.into() }
 }
 

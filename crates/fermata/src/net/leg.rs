@@ -5,20 +5,22 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::tls::Session;
 
-/// How much is read at once while there is no tunnel.
-const READ: usize = 16 * 1024;
+/// How much is read at once while there is no tunnel: nearly every head, and not much to take from the heap for it.
+const READ: usize = 4 * 1024;
+/// The same where it is ciphertext: a record (RFC 8446 5.1).
+const RECORD: usize = 16 * 1024;
 /// How much ciphertext may wait for the socket before a writer has to.
 const UNSENT: usize = 64 * 1024;
 
@@ -115,6 +117,13 @@ impl Leg {
         }
     }
 
+    /// The same, and hands them out.
+    pub fn take_unread(&mut self, count: usize) -> Bytes {
+        let taken = self.unread.split_to(count).freeze();
+        self.used(0);
+        taken
+    }
+
     /// Reads more into [`Leg::unread`]; 0 at the end of the stream.
     pub async fn fill(&mut self) -> io::Result<usize> {
         std::future::poll_fn(|task| self.poll_fill(task)).await
@@ -161,7 +170,7 @@ impl Leg {
             return Poll::Ready(Ok(read));
         };
         let mut ciphertext = BytesMut::new();
-        let read = ready!(self.socket.poll_read_into(task, &mut ciphertext, tls.partial_len() + READ))?;
+        let read = ready!(self.socket.poll_read_into(task, &mut ciphertext, tls.partial_len() + RECORD))?;
         let outcome = self.decrypt(&mut ciphertext);
         // What TLS wants to say (a key update's answer, an alert) goes as far as the socket takes it now.
         if let Poll::Ready(Err(error)) = self.poll_send_unsent(task) {
@@ -201,23 +210,22 @@ async fn flush(leg: &mut Leg) -> io::Result<()> {
 }
 
 impl Socket {
-    /// Reads at most `room` bytes, and makes room for them only when there are some.
-    fn poll_read_into(&self, task: &mut Context<'_>, into: &mut BytesMut, room: usize) -> Poll<io::Result<usize>> {
-        loop {
-            match self {
-                Socket::Tcp(stream) => ready!(stream.poll_read_ready(task))?,
-                Socket::Unix(stream) => ready!(stream.poll_read_ready(task))?,
-            }
-            into.reserve(room);
-            let read = match self {
-                Socket::Tcp(stream) => stream.try_read_buf(into),
-                Socket::Unix(stream) => stream.try_read_buf(into),
-            };
-            match read {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read),
-            }
+    /// Reads once, and makes room for at least `room` bytes only when there are some. A short read is the last for now (epoll(7),
+    /// question 9), and tokio takes it for that.
+    fn poll_read_into(&mut self, task: &mut Context<'_>, into: &mut BytesMut, room: usize) -> Poll<io::Result<usize>> {
+        match self {
+            Socket::Tcp(stream) => ready!(stream.poll_read_ready(task))?,
+            Socket::Unix(stream) => ready!(stream.poll_read_ready(task))?,
         }
+        into.reserve(room);
+        let read = match self {
+            Socket::Tcp(stream) => pin!(stream.read_buf(into)).poll(task),
+            Socket::Unix(stream) => pin!(stream.read_buf(into)).poll(task),
+        };
+        if read.is_pending() && into.is_empty() {
+            *into = BytesMut::new();
+        }
+        read
     }
 }
 
@@ -259,7 +267,7 @@ impl AsyncWrite for Leg {
         if leg.unsent.len() >= UNSENT {
             ready!(leg.poll_send_unsent(task))?;
         }
-        let bytes = &bytes[..bytes.len().min(READ)];
+        let bytes = &bytes[..bytes.len().min(RECORD)];
         let mut out = Vec::new();
         if let Some(tls) = &mut leg.tls {
             tls.send(bytes, &mut out).map_err(io::Error::other)?;

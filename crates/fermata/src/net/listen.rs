@@ -95,6 +95,8 @@ fn open(address: SocketAddr, transport: Transport) -> io::Result<Listener> {
             socket.set_reuse_address(true)?;
             socket.set_recv_buffer_size(SOCKET_BUFFER)?;
             socket.set_send_buffer_size(SOCKET_BUFFER)?;
+            // Small frames must not wait for an acknowledgement (tcp(7), TCP_NODELAY); Linux has accepted sockets inherit it.
+            socket.set_tcp_nodelay(true)?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
             Ok(Listener::Tcp(socket.into()))
