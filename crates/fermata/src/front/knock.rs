@@ -25,13 +25,11 @@ impl Knock {
     pub(super) fn take(leg: &mut Leg, max_head: usize) -> Option<Knock> {
         let Ok(Some(Head { size, body: None })) = head::judge(leg.unread(), max_head) else { return None };
         let bytes = leg.take_unread(size);
-        match read(&bytes).filter(|request| handshake::asks(request.headers())) {
-            Some(request) => Some(Knock { request, bytes }),
-            None => {
-                leg.unread_first(&bytes);
-                None
-            }
+        if let Some(request) = read(&bytes).filter(|request| handshake::asks(request.headers())) {
+            return Some(Knock { request, bytes });
         }
+        leg.unread_first(&bytes);
+        None
     }
 }
 
