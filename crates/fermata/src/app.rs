@@ -10,7 +10,7 @@ use crate::acme;
 use crate::listening::Bound;
 use crate::net::BindError;
 use crate::public::{PublicPort, Scheme, public_ports};
-use crate::run::{Caller, LockError, Plan, Problem};
+use crate::run::{Caller, Drawn, LockError, Plan, Problem};
 use crate::tls::{self, LoadError, Loaded};
 
 /// Why it could not begin. Nothing has been started.
@@ -55,6 +55,8 @@ pub struct Place {
     pub folder: PathBuf,
     /// The state folder.
     pub state: PathBuf,
+    /// Values that were drawn for services that run already.
+    pub drawn: Drawn,
 }
 
 /// Plans the services of a file, as `up` called now would start them.
@@ -64,7 +66,8 @@ pub fn plan(spec: &Spec, place: &Place) -> Result<Plan, StartError> {
         // So that an example can use Fermata's own echo without anything else installed.
         env.insert("FERMATA".into(), program.into());
     }
-    Plan::of(spec, &Caller { folder: place.folder.clone(), env }, random).map_err(StartError::Plan)
+    Plan::of(spec, &Caller { folder: place.folder.clone(), env, drawn: place.drawn.clone() }, random)
+        .map_err(StartError::Plan)
 }
 
 /// Everything that a file needs, checked and bound; nothing has been started or changed yet.

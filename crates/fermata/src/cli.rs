@@ -35,6 +35,8 @@ pub enum Command {
     Logs(Logs),
     /// Read the file again and change what differs; open tunnels stay.
     Reload(Reload),
+    /// Replace the running program by another one; open tunnels and services go along.
+    Upgrade(Upgrade),
     /// End everything: tunnels get Close 1001, services TERM.
     Stop(Stop),
     /// Validate: every problem at once, each with its place in the file and a way out.
@@ -69,6 +71,9 @@ pub struct Up {
     /// [default: /var/lib/fermata for root, else the XDG state folder]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
+    /// Take over from the fermata at the other end of the standard input: for `fermata upgrade` alone.
+    #[arg(long, hide = true, conflicts_with = "dry_run")]
+    pub successor: bool,
 }
 
 /// How a running Fermata is found.
@@ -191,6 +196,24 @@ pub struct Logs {
 /// `fermata reload`.
 #[derive(Debug, Args)]
 pub struct Reload {
+    /// Which fermata.
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// `fermata upgrade`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  fermata upgrade                             the running fermata becomes this one
+  fermata upgrade --binary /opt/fermata-2/fermata
+  fermata upgrade --linger 5m                 tunnels that cannot move (TLS) get 5 minutes")]
+pub struct Upgrade {
+    /// The program that takes over [default: this fermata]
+    #[arg(long, value_name = "PATH")]
+    pub binary: Option<PathBuf>,
+    /// How long tunnels that cannot move (those over TLS) may go on in the old process; then they get Close 1001.
+    #[arg(long, value_name = "TIME", value_parser = crate::cmd::duration, default_value = "1h")]
+    pub linger: Duration,
     /// Which fermata.
     #[command(flatten)]
     pub at: At,

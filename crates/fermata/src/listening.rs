@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use fermata_spec::Gateway;
@@ -58,6 +59,26 @@ impl Bound {
             Kept::Udp(socket) => drop(self.udp.insert(address, socket)),
         }
         Ok(())
+    }
+
+    /// What another process has bound and hands over. What is spoken there is up to the file.
+    pub fn inherited(listeners: impl IntoIterator<Item = (SocketAddr, Transport, OwnedFd)>) -> Bound {
+        let mut bound = Bound::default();
+        for (address, transport, descriptor) in listeners {
+            match transport {
+                Transport::Tcp => {
+                    drop(bound.tcp.insert(address, (Arc::new(TcpListener::from(descriptor)), Scheme::Tcp)));
+                }
+                Transport::Udp => drop(bound.udp.insert(address, Arc::new(UdpSocket::from(descriptor)))),
+            }
+        }
+        bound
+    }
+
+    /// All of it, for another process.
+    pub fn listeners(&self) -> impl Iterator<Item = (SocketAddr, Transport, BorrowedFd<'_>)> {
+        let tcp = self.tcp.iter().map(|(address, (listener, _))| (*address, Transport::Tcp, listener.as_fd()));
+        tcp.chain(self.udp.iter().map(|(address, socket)| (*address, Transport::Udp, socket.as_fd())))
     }
 
     /// What the data plane is to accept from.

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Redeploy(args) => cmd::redeploy::run(&args),
         Command::Logs(args) => cmd::logs::run(&args),
         Command::Reload(args) => cmd::reload::run(&args),
+        Command::Upgrade(args) => cmd::upgrade::run(&args),
         Command::Stop(args) => cmd::stop::run(&args),
         Command::Check(args) => cmd::check::run(&args),
         Command::Schema => cmd::schema::run(),

@@ -3,7 +3,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
+use rustix::ioctl::{self, Opcode, Updater};
 use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
@@ -30,4 +33,31 @@ impl AsFd for Readable {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.get_ref().as_fd()
     }
+}
+
+/// `struct pidfd_info` as Linux 6.13 has it, and the exit code that 6.15 added in its padding (`linux/pidfd.h`).
+#[repr(C)]
+#[derive(Debug, Default)]
+struct PidfdInfo {
+    /// What is asked for, and then what was told.
+    mask: u64,
+    cgroup: u64,
+    /// Numbers and credentials of the process.
+    who: [u32; 11],
+    /// As wait(2) tells it.
+    exit_code: i32,
+}
+
+/// `PIDFD_INFO_EXIT`.
+const EXIT: u64 = 1 << 3;
+/// `PIDFD_GET_INFO`.
+const GET_INFO: Opcode = ioctl::opcode::read_write::<PidfdInfo>(0xff, 11);
+
+/// How the process of a pidfd ended, as its parent was told when it reaped it; `None` before that, and where the kernel
+/// does not remember (before Linux 6.15).
+pub fn exit_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
+    let mut info = PidfdInfo { mask: EXIT, ..PidfdInfo::default() };
+    // SAFETY: the opcode says that the kernel reads and writes a `PidfdInfo`, its size included, and any bytes are one.
+    unsafe { ioctl::ioctl(pidfd, Updater::<GET_INFO, PidfdInfo>::new(&mut info)) }.ok()?;
+    (info.mask & EXIT != 0).then(|| ExitStatus::from_raw(info.exit_code))
 }

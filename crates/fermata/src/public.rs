@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fermata_spec::{Address, Service, Source, Spec};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::route::{Endpoint, Guests, Manner, Pool, Route, Target};
+use crate::route::{Endpoint, Guests, Lease, Manner, Pool, Route, Target};
 use crate::run::health::{At, Checker, Verdict};
 use crate::run::plan::RunningPlan;
 use crate::run::{Event, InstanceName, Plan};
@@ -154,6 +155,31 @@ impl Pools {
         let pools = self.pools();
         let own = pools.iter().filter(|((of, _), _)| &**of == service);
         own.flat_map(|(_, pool)| pool.endpoints().iter().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    /// Every endpoint that gets traffic now: service, container port, and which it is.
+    pub fn all(&self) -> Vec<(Arc<str>, u16, Arc<Endpoint>)> {
+        let pools = self.pools();
+        let each = pools.iter().flat_map(|((service, port), pool)| {
+            let endpoints = pool.endpoints();
+            endpoints.iter().map(|one| (service.clone(), *port, one.clone())).collect::<Vec<_>>()
+        });
+        each.collect()
+    }
+
+    /// Adds an endpoint that another process has had for so long.
+    pub fn put_back(&self, service: &Arc<str>, port: u16, instance: &str, target: Target, age: Duration) {
+        self.pool(service, port).put_back(&instance.into(), target, age);
+    }
+
+    /// The lease of something that has used an endpoint since before this process; see [`Pool::hold`].
+    pub fn hold(&self, service: &Arc<str>, instance: &str, target: &Target) -> Lease {
+        let is = |one: &Arc<Endpoint>| &*one.instance == instance && one.target == *target;
+        let known = self
+            .pools()
+            .iter()
+            .find_map(|((of, _), pool)| (of == service && pool.endpoints().iter().any(is)).then(|| pool.clone()));
+        known.unwrap_or_else(|| Arc::new(Pool::new(service.clone()))).hold(instance, target)
     }
 
     /// Keeps the pools true to what instances do.

@@ -64,8 +64,27 @@ pub struct Worker {
     pub upstreams: Arc<Upstreams>,
 }
 
-/// Whether the gateway leaves, and what its tunnels are told then. Held by every connection until it ends.
-pub type Leaving = watch::Receiver<Option<Arc<Close>>>;
+/// Whether the gateway stays. Held by every connection until it ends.
+pub type Leaving = watch::Receiver<Stay>;
+
+/// How long the gateway stays.
+#[derive(Debug, Clone, Default)]
+pub enum Stay {
+    /// Until further notice.
+    #[default]
+    On,
+    /// Another process has taken its place: nobody new is let in, and who is in may go on.
+    Behind,
+    /// It leaves, and its tunnels are told this.
+    Off(Arc<Close>),
+}
+
+impl Stay {
+    /// Whether nobody new is let in.
+    pub fn is_over(&self) -> bool {
+        !matches!(self, Stay::On)
+    }
+}
 
 /// What a tunnel needs beside the client's leg.
 struct Agreed {
@@ -124,7 +143,7 @@ pub async fn connection(
 
 async fn left(leaving: &mut Leaving) {
     // Without anybody who could say so, the gateway has left.
-    let _ = leaving.wait_for(Option::is_some).await;
+    let _ = leaving.wait_for(Stay::is_over).await;
 }
 
 async fn refuse(leg: Leg, refusal: &Refusal, client: IpAddr) {
@@ -275,7 +294,7 @@ impl Worker {
             tracing::warn!(%error, "a tunnel could not be opened");
         }
         // The others have been told already.
-        if let Some(close) = &*leaving.borrow() {
+        if let Stay::Off(close) = &*leaving.borrow() {
             engine.drain(|card| card.id == id, close, Duration::ZERO, Instant::now());
         }
     }

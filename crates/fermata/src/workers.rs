@@ -16,9 +16,9 @@ use tokio::task::{AbortHandle, JoinSet, LocalSet};
 
 use crate::http::Upstreams;
 use crate::route::{Places, Table};
-use crate::serve::{self, Leaving, Speaks, Worker};
+use crate::serve::{self, Leaving, Speaks, Stay, Worker};
 use crate::tls::Challenges;
-use crate::tunnel::{self, Command, Engine, Entry, Ledger, Spread, Which};
+use crate::tunnel::{self, Command, Engine, Entry, Frozen, Ledger, Spread, Which};
 
 /// After an error of accept(2) that more trying makes worse (no descriptors left), this long passes.
 const BREATH: Duration = Duration::from_millis(100);
@@ -42,7 +42,7 @@ pub struct Workers {
     commands: Vec<mpsc::UnboundedSender<Command>>,
     doors: watch::Sender<Doors>,
     /// Its receivers are the connections that have not ended or become tunnels.
-    leaving: watch::Sender<Option<Arc<Close>>>,
+    leaving: watch::Sender<Stay>,
 }
 
 /// The listeners that are accepted from now.
@@ -125,13 +125,42 @@ impl Workers {
 
     /// Accepts nothing more, lets every request end, says `close` to every tunnel, and returns once all have gone.
     pub async fn leave(&self, close: Arc<Close>) {
-        self.leaving.send_replace(Some(close.clone()));
+        self.leaving.send_replace(Stay::Off(close.clone()));
         // The listeners are closed with their last user: who comes now is refused by the kernel.
         self.accept(Vec::new());
         self.drain(&Which::all(), &close, Duration::ZERO).await;
         // What has become a tunnel by then is drained at once.
         self.leaving.closed().await;
         self.ask(|_, done| Command::Rest(done)).await;
+    }
+
+    /// Accepts nothing more, and returns once every request and every tunnel has come to its own end.
+    pub async fn stay_behind(&self) {
+        self.leaving.send_replace(Stay::Behind);
+        self.accept(Vec::new());
+        self.leaving.closed().await;
+        self.ask(|_, done| Command::Rest(done)).await;
+    }
+
+    /// Takes every tunnel out that can go on elsewhere, by thread.
+    pub async fn freeze(&self) -> Vec<Vec<Frozen>> {
+        let frozen = self.ask(|_, told| Command::Freeze(told)).await;
+        frozen.into_iter().map(Option::unwrap_or_default).collect()
+    }
+
+    /// Puts tunnels into the engines of the threads, in this order; more than there are threads come to the first again.
+    pub async fn thaw(&self, frozen: Vec<Vec<Frozen>>) {
+        for (commands, frozen) in self.commands.iter().cycle().zip(frozen) {
+            let (tell, done) = oneshot::channel();
+            if commands.send(Command::Thaw(frozen, tell)).is_ok() {
+                let _ = done.await;
+            }
+        }
+    }
+
+    /// How many threads there are.
+    pub fn count(&self) -> usize {
+        self.threads.len()
     }
 
     /// Asks every engine, by its number. A thread that has ended has no tunnels and no answer.
@@ -188,7 +217,7 @@ fn work(
 async fn accept_until_left(worker: Rc<Worker>, doors: watch::Receiver<Doors>, mut leaving: Leaving) {
     tokio::select! {
         () = keep_doors(worker, doors, leaving.clone()) => {}
-        _ = leaving.wait_for(Option::is_some) => {}
+        _ = leaving.wait_for(Stay::is_over) => {}
     }
 }
 

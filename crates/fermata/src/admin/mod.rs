@@ -10,7 +10,7 @@ pub use client::{CallError, call};
 pub use protocol::{
     ConnectionRow, Count, Filter, InstanceRow, PortRow, Reply, Request, ServiceRow, Status, Target, TunnelFigures,
 };
-pub use server::{Asked, Asking, ControlSocket};
+pub use server::{Asked, Asking, ControlSocket, SocketFile};
 
 /// The socket's name in the state folder.
 const SOCKET: &str = "control.sock";

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,13 @@ pub enum Request {
     },
     /// Read the file again and change what differs.
     Reload,
+    /// Have another program take over, with everything that goes on.
+    Upgrade {
+        /// Which.
+        program: PathBuf,
+        /// How long what cannot move may go on in this one.
+        linger: Duration,
+    },
     /// The last lines of output, and more as they come: [`Reply::Line`].
     Logs {
         /// Of this service, or of all.

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -50,17 +52,33 @@ impl Asking {
     }
 }
 
-/// The bound socket; its file goes with it.
+/// The bound socket.
 #[derive(Debug)]
 pub struct ControlSocket {
     listener: std::os::unix::net::UnixListener,
-    path: PathBuf,
+    file: Arc<SocketFile>,
 }
 
-impl Drop for ControlSocket {
+/// The file of the socket; it goes with it, unless it is another process's.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    ours: watch::Sender<bool>,
+}
+
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        // A file that is gone already is what was wanted.
-        let _ = fs::remove_file(&self.path);
+        if *self.ours.borrow() {
+            // A file that is gone already is what was wanted.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl SocketFile {
+    /// From now on it is this process's, or another's: then nobody is let in here any more.
+    pub fn set_ours(&self, ours: bool) {
+        self.ours.send_replace(ours);
     }
 }
 
@@ -75,16 +93,36 @@ impl ControlSocket {
         let listener = std::os::unix::net::UnixListener::bind(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        Ok(ControlSocket { listener, path })
+        Ok(ControlSocket { listener, file: Arc::new(SocketFile { path, ours: watch::Sender::new(true) }) })
     }
 
-    /// Gives every request to `asked`, until that is closed.
+    /// The socket that another process bound and hands over. It is that one's until [`SocketFile::set_ours`].
+    pub fn inherit(folder: &Path, descriptor: OwnedFd) -> ControlSocket {
+        let file = SocketFile { path: folder.join(SOCKET), ours: watch::Sender::new(false) };
+        ControlSocket { listener: descriptor.into(), file: Arc::new(file) }
+    }
+
+    /// Its file.
+    pub fn file(&self) -> Arc<SocketFile> {
+        self.file.clone()
+    }
+
+    /// For another process.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.listener.as_fd().try_clone_to_owned()
+    }
+
+    /// Gives every request to `asked`, until that is closed, or the socket is another process's and nobody waits here for
+    /// a reply.
     pub async fn serve(self, asked: mpsc::Sender<Asked>) -> io::Result<()> {
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
+        let mut ours = self.file.ours.subscribe();
         let mut visits = JoinSet::new();
         loop {
             tokio::select! {
+                biased;
                 () = asked.closed() => return Ok(()),
+                _ = ours.wait_for(|ours| !ours) => break,
                 Some(_) = visits.join_next() => {}
                 accepted = listener.accept() => {
                     let (stream, _) = accepted?;
@@ -94,6 +132,9 @@ impl ControlSocket {
                 }
             }
         }
+        drop(listener);
+        while visits.join_next().await.is_some() {}
+        Ok(())
     }
 }
 

@@ -27,6 +27,7 @@ pub mod stop;
 mod table;
 pub mod tester;
 pub mod up;
+pub mod upgrade;
 
 /// What a command that ran to its end has to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub enum Answer {
     Yes,
     /// The answer is "no" (errors found, probe failed, plan not applied): exit code 1.
     No,
+    /// What another process had to say, which has taken over: its exit code.
+    As(u8),
 }
 
 impl From<Answer> for ExitCode {
@@ -42,6 +45,7 @@ impl From<Answer> for ExitCode {
         match answer {
             Answer::Yes => ExitCode::SUCCESS,
             Answer::No => ExitCode::from(1),
+            Answer::As(code) => ExitCode::from(code),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! `fermata up`: read the file, check it, start everything, and say what happens until the end.
 
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
+use rustix::stdio::dup2_stdin;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -12,16 +15,21 @@ use super::file::{self, Loaded};
 use super::{Answer, Failure, label};
 use crate::app::{self, Place, Prepared};
 use crate::cli::Up;
+use crate::handover::Heir;
 use crate::listening::Bound;
 use crate::page;
 use crate::public::{PublicPort, Scheme, public_ports};
-use crate::run::StateLock;
-use crate::running::{self, Ended, Notice, Outside};
+use crate::run::{Drawn, StateLock};
+use crate::running::{self, Ended, Notice, Origin, Outside};
+use crate::systemd;
 
 /// Runs it.
 pub fn run(args: &Up) -> Result<Answer, Failure> {
+    if args.successor {
+        return succeed(args);
+    }
     let Some(Loaded { path, spec }) = file::load(args.file.as_deref())? else { return Ok(Answer::No) };
-    let place = Place { folder: folder_of(&path)?, state: super::state_dir(args.state_dir.as_deref()) };
+    let place = place(args, &path)?;
     if args.dry_run {
         let plan = app::plan(&spec, &place).map_err(no)?;
         anstream::println!("{plan}");
@@ -32,29 +40,78 @@ pub fn run(args: &Up) -> Result<Answer, Failure> {
     }
     log();
     let lock = StateLock::take(&place.state).map_err(no)?;
-    let voice = Voice { tester: spec.gateway.tester, bind: spec.gateway.bind.clone() };
     let prepared = Prepared::new(spec, &place, &Bound::default()).map_err(no)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no)?;
-    LocalSet::new().block_on(&runtime, async {
-        let stops = stop_signals().map_err(no)?;
-        let (notices, heard) = mpsc::channel(256);
-        let speaking = tokio::task::spawn_local(speak(voice, heard));
-        let (changed, reload) = mpsc::channel(1);
-        let _watch = file::watch(&path, changed.clone());
-        reload_on_hangup(changed).map_err(no)?;
-        let reread = Box::new({
-            let path = path.clone();
-            move || file::reread(&path)
-        });
-        let outside = Outside { notices, file: path, reread, reload };
-        let outcome = running::run(prepared, place, lock, outside, stops).await;
-        // Everything that was said is printed before the end.
-        let _ = speaking.await;
-        match outcome.map_err(no)? {
-            Ended::Well => Ok(Answer::Yes),
-            Ended::AtOnce => Err(no("stopped at once: tunnels and requests were cut, and services killed")),
-        }
+    let (runtime, local) = runtime()?;
+    local.block_on(&runtime, hold(path, place, prepared, Origin::Fresh(lock)))
+}
+
+/// Takes the place of a running Fermata, which is at the other end of the standard input. What it cannot do, that one is
+/// told, and tells it.
+fn succeed(args: &Up) -> Result<Answer, Failure> {
+    log();
+    let path = file::find(args.file.as_deref())?;
+    let mut place = place(args, &path)?;
+    let (runtime, local) = runtime()?;
+    local.block_on(&runtime, async {
+        let channel = std::io::stdin().as_fd().try_clone_to_owned().map_err(no)?;
+        // It is closed when this end is.
+        std::fs::File::open("/dev/null").and_then(|null| Ok(dup2_stdin(null)?)).map_err(no)?;
+        let (mut heir, begin) = Heir::meet(channel)
+            .await
+            .map_err(|error| Failure::Usage(format!("--successor is for fermata upgrade alone: {error}")))?;
+        let drawn = begin.said.drawn.iter();
+        place.drawn = drawn.map(|(service, name, text)| ((service.clone(), name.clone()), text.clone())).collect();
+        let before = running::bound_before(begin);
+        let spec = file::reread(&path);
+        let prepared = spec.and_then(|spec| Prepared::new(spec, &place, &before).map_err(|error| error.to_string()));
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(why) => {
+                heir.refuse(&why).await;
+                return Ok(Answer::No);
+            }
+        };
+        drop(before);
+        let inherited = heir.inherit().await.map_err(no)?;
+        hold(path, place, prepared, Origin::Inherited(heir, Box::new(inherited))).await
     })
+}
+
+fn place(args: &Up, path: &Path) -> Result<Place, Failure> {
+    let state = super::state_dir(args.state_dir.as_deref());
+    Ok(Place { folder: folder_of(path)?, state, drawn: Drawn::default() })
+}
+
+fn runtime() -> Result<(Runtime, LocalSet), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no)?;
+    Ok((runtime, LocalSet::new()))
+}
+
+/// Runs a prepared file to its end.
+async fn hold(path: PathBuf, place: Place, prepared: Prepared, origin: Origin) -> Result<Answer, Failure> {
+    let voice = Voice { tester: prepared.spec.gateway.tester, bind: prepared.spec.gateway.bind.clone() };
+    let stops = stop_signals().map_err(no)?;
+    let (notices, heard) = mpsc::channel(256);
+    let speaking = tokio::task::spawn_local(speak(voice, heard));
+    let (changed, reload) = mpsc::channel(1);
+    let _watch = file::watch(&path, changed.clone());
+    reload_on_hangup(changed.clone()).map_err(no)?;
+    let again = ["up".into(), "--state-dir".into(), place.state.clone().into(), "--successor".into(), "--".into()];
+    let again = again.into_iter().chain([path.clone().into()]).collect();
+    let reread = Box::new({
+        let path = path.clone();
+        move || file::reread(&path)
+    });
+    let outside = Outside { notices, file: path, reread, again, reload, reload_too: changed };
+    let outcome = running::run(prepared, place, origin, outside, stops).await;
+    // Everything that was said is printed before the end.
+    let _ = speaking.await;
+    match outcome.map_err(no)? {
+        Ended::Well => Ok(Answer::Yes),
+        Ended::AtOnce => Err(no("stopped at once: tunnels and requests were cut, and services killed")),
+        Ended::As(Some(code)) => Ok(Answer::As(u8::try_from(code).unwrap_or(u8::MAX))),
+        Ended::As(None) => Err(no("the fermata that took over has ended, and nobody told how")),
+    }
 }
 
 fn no(error: impl std::fmt::Display) -> Failure {
@@ -117,9 +174,21 @@ async fn speak(voice: Voice, mut notices: mpsc::Receiver<Notice>) {
                 let yellow = AnsiColor::Yellow.on_default().bold();
                 print(&label("fermata"), &format!("{yellow}warning{yellow:#}: {text}"));
             }
-            Notice::Ready(ports) => voice.ready(&ports),
-            Notice::Stopping { tunnels: 0 } => print(&label("fermata"), "stopping"),
+            Notice::Ready(ports) => {
+                voice.ready(&ports);
+                systemd::tell(systemd::State::Ready);
+            }
+            Notice::TakenOver { from, tunnels, instances } => {
+                let what = format!("{tunnels} tunnels and {instances} instances go on here");
+                print(&label("fermata"), &format!("has taken over from process {from}: {what}"));
+                systemd::tell(systemd::State::Ready);
+            }
+            Notice::Stopping { tunnels: 0 } => {
+                systemd::tell(systemd::State::Stopping);
+                print(&label("fermata"), "stopping");
+            }
             Notice::Stopping { tunnels } => {
+                systemd::tell(systemd::State::Stopping);
                 print(&label("fermata"), &format!("stopping; {tunnels} tunnels are told so (Close 1001)"));
             }
         }

@@ -76,6 +76,11 @@ impl Endpoint {
         (f64::from(self.live()) + 1.0) / self.warmth(manner, now)
     }
 
+    /// For how long it may have been picked.
+    pub fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
     /// Requests and tunnels that use it now.
     pub fn live(&self) -> u32 {
         self.live.load(Ordering::Relaxed)
@@ -108,7 +113,17 @@ impl Pool {
 
     /// Adds an endpoint, or leaves the one of the same instance and target with its count.
     pub fn add(&self, instance: &Arc<str>, target: Target) {
-        let fresh = Arc::new(Endpoint::new(instance.clone(), target));
+        self.put(Endpoint::new(instance.clone(), target));
+    }
+
+    /// Adds an endpoint that another process has had for so long.
+    pub fn put_back(&self, instance: &Arc<str>, target: Target, age: Duration) {
+        let fresh = Endpoint::new(instance.clone(), target);
+        self.put(Endpoint { since: fresh.since.checked_sub(age).unwrap_or(fresh.since), ..fresh });
+    }
+
+    fn put(&self, fresh: Endpoint) {
+        let fresh = Arc::new(fresh);
         self.endpoints.rcu(|known| {
             let mut all = Vec::clone(known);
             if !all.iter().any(|one| one.instance == fresh.instance && one.target == fresh.target) {

@@ -20,6 +20,16 @@ impl Backoff {
         Backoff { next: FIRST }
     }
 
+    /// As it stood with an earlier one.
+    pub(super) fn at(next: Duration) -> Backoff {
+        Backoff { next: next.clamp(FIRST, LONGEST) }
+    }
+
+    /// The next wait, if nothing stays up.
+    pub(super) fn next(self) -> Duration {
+        self.next
+    }
+
     /// The wait after an instance that was up for `up`.
     pub(super) fn after(&mut self, up: Duration) -> Duration {
         if up >= LONGEST {

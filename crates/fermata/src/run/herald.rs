@@ -43,6 +43,26 @@ impl Herald {
         self.tell(Event::Starting(self.instance.clone()));
     }
 
+    /// It was started by another Fermata, `up` ago, and what there was to tell of it has been told.
+    pub(super) fn goes_on(&mut self, up: Duration, ready: bool) {
+        let now = Instant::now();
+        self.started = now.checked_sub(up).unwrap_or(now);
+        if ready {
+            self.last = Last::Ready;
+            self.presence.ready();
+        }
+    }
+
+    /// Whether it takes traffic.
+    pub(super) fn is_ready(&self) -> bool {
+        self.last == Last::Ready
+    }
+
+    /// When it was started.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// It has been started, and is to listen at `addresses`.
     pub(super) fn is_at(&mut self, addresses: Addresses) {
         self.addresses = addresses;

@@ -3,21 +3,39 @@
 //! How the bytes arrived, in how many pieces, changes nothing. Whatever is not UTF-8 is shown as U+FFFD.
 
 use std::io;
+use std::pin::pin;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The longest line; what is longer comes in pieces.
 pub const LONGEST: usize = 16 * 1024;
 
-/// Reads `source` to its end and gives each line to `give`.
+/// What is left of a stream that is not read any more.
+pub(super) enum Rest {
+    /// Nothing: it has ended.
+    End,
+    /// There may be more, and a line has begun with these bytes.
+    Begun(Vec<u8>),
+}
+
+/// Reads `source`, of which `begun` has been read already, to its end, or until it is `held`, and gives each line to
+/// `give`.
 pub(super) async fn read<G: Future>(
     mut source: impl AsyncRead + Unpin,
+    begun: Vec<u8>,
     mut give: impl FnMut(String) -> G,
-) -> io::Result<()> {
-    let mut cutter = Cutter::default();
+    held: impl Future<Output = ()>,
+) -> io::Result<Rest> {
+    let mut held = pin!(held);
+    let mut cutter = Cutter { bytes: begun, ..Cutter::default() };
     let mut bytes = vec![0; 8 * 1024];
     loop {
-        let length = match source.read(&mut bytes).await {
+        let read = tokio::select! {
+            biased;
+            () = &mut held => return Ok(Rest::Begun(cutter.begun())),
+            read = source.read(&mut bytes) => read,
+        };
+        let length = match read {
             Ok(0) => break,
             Ok(length) => length,
             Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
@@ -31,7 +49,7 @@ pub(super) async fn read<G: Future>(
     if let Some(line) = cutter.last() {
         give(line).await;
     }
-    Ok(())
+    Ok(Rest::End)
 }
 
 /// Bytes that are no line yet.
@@ -64,6 +82,11 @@ impl Cutter {
         }
         self.seen = within;
         None
+    }
+
+    /// The beginning of the next line.
+    fn begun(&self) -> Vec<u8> {
+        self.bytes[self.start..].to_vec()
     }
 
     fn last(mut self) -> Option<String> {

@@ -15,6 +15,7 @@ use fermata_spec::{Address, Protocol};
 
 use super::event::InstanceName;
 use super::reference::expand;
+use super::variables;
 
 /// What would be started.
 #[derive(Debug, Clone, PartialEq)]
@@ -242,6 +243,13 @@ impl Value {
 }
 
 impl ServicePlan {
+    /// Its variables whose values were drawn.
+    pub fn drawn(&self) -> impl Iterator<Item = ((String, String), String)> {
+        let variables = self.program.surroundings.variables.iter();
+        let drawn = variables.filter(|(_, value)| variables::is_drawn(&value.written));
+        drawn.map(|(name, value)| ((self.name.to_string(), name.clone()), value.text.clone()))
+    }
+
     /// The same service with instances of these numbers, in this company.
     #[must_use]
     pub fn with_instances(&self, numbers: &[u32], company: Company) -> ServicePlan {

@@ -22,7 +22,13 @@ pub struct Caller {
     pub folder: PathBuf,
     /// Environment variables.
     pub env: BTreeMap<OsString, OsString>,
+    /// What `AUTO_GENERATE` has come to before.
+    pub drawn: Drawn,
 }
+
+/// Values that were drawn, by service and variable. They are drawn once: a service that was started with one is still
+/// known by it.
+pub type Drawn = BTreeMap<(String, String), String>;
 
 impl Plan {
     /// Plans all services of `spec`. `random` fills a slice with bytes fit for the passwords that `AUTO_GENERATE` asks
@@ -32,7 +38,7 @@ impl Plan {
             services: &spec.services,
             folder: &caller.folder,
             inherited: Arc::new(caller.env.clone()),
-            variables: Variables::new(&spec.services, &caller.env, random),
+            variables: Variables::new(&spec.services, caller, random),
             problems: conflicts::of_ports(spec),
         };
         let mut plan = Plan { services: Vec::new(), running: Vec::new() };

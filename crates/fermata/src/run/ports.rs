@@ -73,6 +73,12 @@ impl Ports {
         Ok(assigned)
     }
 
+    /// The ports that an instance has already.
+    pub(super) fn keep(&self, pairs: Vec<(u16, u16)>, free: Vec<u16>) -> Assigned {
+        self.taken().extend(&free);
+        Assigned { pairs, free, ports: self.clone() }
+    }
+
     /// A port that nobody listens on, for TCP and for UDP, and that nobody else has been told to listen on.
     fn take_free(&self) -> io::Result<u16> {
         const TRIES: u32 = 100;
@@ -91,6 +97,11 @@ impl Ports {
 }
 
 impl Assigned {
+    /// Those of the local ports that are given back.
+    pub(super) fn free(&self) -> &[u16] {
+        &self.free
+    }
+
     /// The container ports and their addresses.
     pub(super) fn addresses(&self) -> Addresses {
         self.pairs.iter().map(|(container, local)| (*container, address(*local))).collect()

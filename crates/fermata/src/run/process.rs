@@ -6,20 +6,27 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus};
 use rustix::process::{kill_process_group, pidfd_open, waitid};
+use tokio::time::sleep;
 
 use super::group::Unkillable;
 use super::plan::Launch;
+use super::state::Leader;
 use super::{group, locate, procs};
-use crate::os::Readable;
+use crate::os::{self, Readable};
+
+/// How long to wait before the kernel is asked again how a process ended: the first time, and at most.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// Names one start of one instance, in the environment of all its processes.
 pub(super) const INVOCATION: &str = "FERMATA_INVOCATION";
@@ -34,6 +41,17 @@ pub(super) struct Process {
     /// When it started: see [`procs::Stat`].
     pub(super) start: u64,
     hold: Hold,
+    kin: Kin,
+}
+
+/// Whose child it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kin {
+    /// This process's own.
+    Ours,
+    /// It was started by another Fermata, which somebody else reaps it for: as soon as it ends its number is free. What is
+    /// left of its group then is known by the invocation in its environment.
+    Inherited { invocation: String },
 }
 
 /// Whether the group is still ours to end.
@@ -96,7 +114,35 @@ impl Process {
     fn adopt(pid: Pid) -> io::Result<Process> {
         let pidfd = Readable::new(pidfd_open(pid, PidfdFlags::empty())?)?;
         let start = procs::stat(pid.as_raw_nonzero().get()).map_or(0, |stat| stat.start);
-        Ok(Process { pid, pidfd, start, hold: Hold::Held })
+        Ok(Process { pid, pidfd, start, hold: Hold::Held, kin: Kin::Ours })
+    }
+
+    /// A process that another Fermata started and hands over. It is that one's to end until [`Process::claim`].
+    pub(super) fn inherit(pid: i32, pidfd: OwnedFd, start: u64, invocation: &str) -> io::Result<Process> {
+        let pid = Pid::from_raw(pid).filter(|pid| pid.as_raw_nonzero().get() > 1);
+        let pid = pid.ok_or_else(|| io::Error::other("that is no process of a service"))?;
+        let kin = Kin::Inherited { invocation: invocation.to_owned() };
+        Ok(Process { pid, pidfd: Readable::new(pidfd)?, start, hold: Hold::Released, kin })
+    }
+
+    /// From now on it is ended with everything else here.
+    pub(super) fn claim(&mut self) {
+        self.hold = Hold::Held;
+    }
+
+    /// Another descriptor of the same process.
+    pub(super) fn pidfd(&self) -> io::Result<OwnedFd> {
+        self.pidfd.as_fd().try_clone_to_owned()
+    }
+
+    /// Leaves it to whoever has taken charge of it.
+    pub(super) fn release(mut self) {
+        self.hold = Hold::Released;
+    }
+
+    /// As the roster has it.
+    pub(super) fn leader(&self) -> Leader {
+        Leader { pid: self.id(), start: self.start }
     }
 
     /// Its pid, and the number of its group.
@@ -109,6 +155,13 @@ impl Process {
         loop {
             // A pidfd is readable from the end of its process on (pidfd_open(2)).
             let Ok(mut readable) = self.pidfd.readable().await else { return Exit::Untold };
+            if self.kin != Kin::Ours {
+                if self.has_ended() {
+                    return self.told_by_the_kernel().await;
+                }
+                readable.clear_ready();
+                continue;
+            }
             match self.ask(WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT) {
                 Ok(Some(status)) => return Exit::from(&status),
                 Ok(None) => readable.clear_ready(),
@@ -118,6 +171,25 @@ impl Process {
         }
     }
 
+    /// Whether the process itself has ended (`pidfd_open(2)`: the descriptor is readable then).
+    fn has_ended(&self) -> bool {
+        let mut polled = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+    }
+
+    /// How a process ended that somebody else reaps: the kernel tells that afterwards, since Linux 6.15.
+    async fn told_by_the_kernel(&self) -> Exit {
+        let mut look = FIRST_LOOK;
+        while look < LAST_LOOK {
+            if let Some(status) = os::exit_status(self.pidfd.as_fd()) {
+                return Exit::from(status);
+            }
+            sleep(look).await;
+            look *= 2;
+        }
+        Exit::Untold
+    }
+
     fn ask(&self, options: WaitIdOptions) -> Result<Option<WaitIdStatus>, Errno> {
         waitid(WaitId::PidFd(self.pidfd.as_fd()), options)
     }
@@ -125,12 +197,25 @@ impl Process {
     /// Ends the whole group, and returns once all of it is gone. What could not be ended stays unreaped, so that its
     /// number stays its own.
     pub(super) async fn end(mut self, grace: Duration) -> Result<(), Unkillable> {
+        if !self.is_held() {
+            self.hold = Hold::Released;
+            return Ok(());
+        }
         let ended = group::end(self.pid, grace, self.group_gone()).await;
         if ended.is_ok() {
             let _ = self.ask(WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
         }
         self.hold = Hold::Released;
         ended
+    }
+
+    /// Whether the number of its group still means its group.
+    fn is_held(&self) -> bool {
+        match &self.kin {
+            _ if self.hold == Hold::Released => false,
+            Kin::Ours => true,
+            Kin::Inherited { invocation } => !self.has_ended() || procs::is_group_of(self.id(), INVOCATION, invocation),
+        }
     }
 
     async fn group_gone(&self) {
@@ -142,7 +227,7 @@ impl Process {
 impl Drop for Process {
     /// Whoever forgets to end a process must not leave it behind.
     fn drop(&mut self) {
-        if self.hold == Hold::Held {
+        if self.is_held() {
             let _ = kill_process_group(self.pid, Signal::KILL);
         }
     }

@@ -53,6 +53,12 @@ pub(super) fn is_group_living(group: i32) -> bool {
     all().iter().any(|stat| stat.group == group && stat.is_living())
 }
 
+/// Whether a process of this group runs whose environment holds `variable=value`.
+pub(super) fn is_group_of(group: i32, variable: &str, value: &str) -> bool {
+    let living = all().into_iter().filter(|stat| stat.group == group && stat.is_living());
+    living.into_iter().any(|stat| was_started_with(stat.pid, variable, value))
+}
+
 /// Whether the environment that this process was started with holds `variable=value`.
 pub(super) fn was_started_with(pid: i32, variable: &str, value: &str) -> bool {
     let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return false };

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,8 +20,9 @@ const VERSION: u32 = 1;
 /// The state folder, held by this process alone until drop.
 #[derive(Debug)]
 pub struct StateLock {
-    // flock(2) belongs to the open file: closing it gives the folder back, and so does the end of the process.
-    _file: File,
+    // flock(2) belongs to the open file: closing its last descriptor gives the folder back, and so does the end of the
+    // last process that has one.
+    file: File,
     folder: PathBuf,
 }
 
@@ -66,7 +68,23 @@ impl StateLock {
         }
         // Who holds it is a courtesy; the lock itself needs no byte on the disk.
         let _ = write_pid(&mut file);
-        Ok(StateLock { _file: file, folder: folder.to_owned() })
+        Ok(StateLock { file, folder: folder.to_owned() })
+    }
+
+    /// The lock that another process holds and hands over: both hold it.
+    pub fn inherit(folder: &Path, descriptor: OwnedFd) -> StateLock {
+        StateLock { file: descriptor.into(), folder: folder.to_owned() }
+    }
+
+    /// For another process.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Writes down that it is this process's.
+    pub fn sign(&mut self) {
+        // A courtesy, as above.
+        let _ = write_pid(&mut self.file);
     }
 
     /// The folder.

@@ -13,9 +13,10 @@ use tokio::task::JoinSet;
 
 use super::backoff::Backoff;
 use super::event::{Event, InstanceName, Line};
+use super::handed::Handing;
 use super::herald::Herald;
-use super::life::{Life, Order, Shared};
-use super::plan::{Plan, Problem, ServicePlan};
+use super::life::{Life, Next, Order, Shared};
+use super::plan::{InstancePlan, Plan, Problem, ServicePlan};
 use super::ports::Ports;
 use super::presence::{Presence, Tally};
 use super::state::Roster;
@@ -23,19 +24,22 @@ use super::{preflight, sweep};
 
 /// The services of a plan, running.
 pub struct Supervisor {
-    services: BTreeMap<Arc<str>, Service>,
-    lives: JoinSet<()>,
+    pub(super) services: BTreeMap<Arc<str>, Service>,
+    pub(super) lives: JoinSet<()>,
     events: mpsc::UnboundedSender<Event>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) handed: mpsc::UnboundedReceiver<(u32, Handing)>,
+    /// How often all were told to hold still.
+    pub(super) held: u32,
 }
 
 /// One service, running.
 #[derive(Debug, Default)]
-struct Service {
+pub(super) struct Service {
     requires: Vec<Arc<str>>,
     ready: Tally,
     /// By number. The receivers of an order are gone when nothing of the instance is left.
-    instances: BTreeMap<u32, watch::Sender<Order>>,
+    pub(super) instances: BTreeMap<u32, watch::Sender<Order>>,
 }
 
 impl Supervisor {
@@ -49,10 +53,15 @@ impl Supervisor {
         lines: mpsc::Sender<Line>,
     ) -> Result<Supervisor, Vec<Problem>> {
         sweep::sweep(&mut roster, &events).await;
-        let shared = Arc::new(Shared { lines, roster: Mutex::new(roster), ports: Ports::default() });
-        let mut supervisor = Supervisor { services: BTreeMap::new(), lives: JoinSet::new(), events, shared };
+        let mut supervisor = Supervisor::new(roster, events, lines);
         supervisor.add(plan.services)?;
         Ok(supervisor)
+    }
+
+    pub(super) fn new(roster: Roster, events: mpsc::UnboundedSender<Event>, lines: mpsc::Sender<Line>) -> Supervisor {
+        let (hand, handed) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared { lines, roster: Mutex::new(roster), ports: Ports::default(), handed: hand });
+        Supervisor { services: BTreeMap::new(), lives: JoinSet::new(), events, shared, handed, held: 0 }
     }
 
     /// Starts those instances of `plans` that are not there yet: of new services, or more of a known one. A service comes
@@ -78,25 +87,37 @@ impl Supervisor {
     }
 
     fn begin(&mut self, plan: ServicePlan) {
-        let needs = plan.requires.iter().filter_map(|name| self.services.get(name));
-        let needs: Vec<watch::Receiver<usize>> = needs.map(|need| need.ready.subscribe()).collect();
-        let service = self.services.entry(plan.name.clone()).or_default();
-        service.requires.clone_from(&plan.requires);
         let plan = Arc::new(plan);
         for instance in &plan.instances {
-            let order = watch::Sender::new(Order::Live);
-            let presence = Presence::new(&service.ready);
-            let life = Life {
-                service: plan.clone(),
-                instance: instance.clone(),
-                needs: needs.clone(),
-                order: order.subscribe(),
-                herald: Herald::new(instance.name.clone(), self.events.clone(), presence),
-                shared: self.shared.clone(),
-                backoff: Backoff::new(),
-            };
-            self.lives.spawn(life.live());
-            service.instances.insert(instance.name.number, order);
+            let life = self.life(&plan, instance);
+            self.lives.spawn(life.live(Next::StartWhenReady));
+        }
+        self.known(&plan);
+    }
+
+    pub(super) fn known(&mut self, plan: &ServicePlan) -> &mut Service {
+        let service = self.services.entry(plan.name.clone()).or_default();
+        service.requires.clone_from(&plan.requires);
+        service
+    }
+
+    /// An instance that does not live yet.
+    pub(super) fn life(&mut self, plan: &Arc<ServicePlan>, instance: &InstancePlan) -> Life {
+        let needs = plan.requires.iter().filter_map(|name| self.services.get(name));
+        let needs: Vec<watch::Receiver<usize>> = needs.map(|need| need.ready.subscribe()).collect();
+        let service = self.known(plan);
+        let order = watch::Sender::new(Order::Live);
+        let presence = Presence::new(&service.ready);
+        let told = order.subscribe();
+        service.instances.insert(instance.name.number, order);
+        Life {
+            service: plan.clone(),
+            instance: instance.clone(),
+            needs,
+            order: told,
+            herald: Herald::new(instance.name.clone(), self.events.clone(), presence),
+            shared: self.shared.clone(),
+            backoff: Backoff::new(),
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Tender {
     ready: Gate,
     alive: Option<Checker>,
     started: Instant,
+    /// Whether it was ready already when these checks began.
+    ready_before: bool,
 }
 
 enum Gate {
@@ -26,8 +28,8 @@ enum Gate {
 }
 
 impl Tender {
-    /// The checks of an instance that starts now.
-    pub(super) fn new(service: &ServicePlan, ports: &Assigned, invocation: &str) -> Tender {
+    /// The checks of an instance as its herald knows it: one that is ready is not asked for its start again.
+    pub(super) fn new(service: &ServicePlan, ports: &Assigned, invocation: &str, herald: &Herald) -> Tender {
         let health = &service.health;
         let checker = |check: &CheckPlan| {
             let container = match &check.act {
@@ -48,13 +50,16 @@ impl Tender {
                 Readiness::Check(check) => Gate::While(checker(check)),
             },
             alive: health.alive.as_ref().map(checker),
-            started: Instant::now(),
+            started: herald.started(),
+            ready_before: herald.is_ready(),
         }
     }
 
     /// Tells whether the instance is ready until it has to be ended, and returns why.
     pub(super) async fn tend(&self, herald: &mut Herald) -> String {
-        if let Some(startup) = &self.startup {
+        if let Some(startup) = &self.startup
+            && !self.ready_before
+        {
             let in_time = startup.in_time(self.started, |why| herald.fails(why.to_owned())).await;
             if let Err(why) = in_time {
                 return format!("its startup check failed: {why}");
@@ -76,12 +81,16 @@ impl Tender {
     async fn watch_readiness(&self, herald: &mut Herald) -> Infallible {
         match &self.ready {
             Gate::Open => {}
+            Gate::OnceConnected(_) if self.ready_before => {}
             Gate::OnceConnected(checker) => checker.eventually(self.started, |why| herald.fails(why)).await,
             Gate::While(checker) => {
                 let tell = |verdict| match verdict {
                     Verdict::Passes => herald.passes(),
                     Verdict::Fails(why) => herald.fails(why),
                 };
+                if self.ready_before {
+                    return checker.follow_on(tell).await;
+                }
                 return checker.follow(self.started, tell).await;
             }
         }

@@ -4,17 +4,18 @@
 //! that a plan can be printed without the secrets that references brought into it.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 
 use fermata_spec::Service;
 
 use super::plan::Value;
+use super::planner::Caller;
 use super::reference::{self, Malformed, Owner, Piece, Reference};
 
 /// Resolves the variables of all services, each once.
 pub(super) struct Variables<'a, R> {
     services: &'a [Service],
-    caller: &'a BTreeMap<OsString, OsString>,
+    caller: &'a Caller,
     random: R,
     /// By the service's place in `services` and the variable's name.
     known: BTreeMap<(usize, &'a str), Result<String, String>>,
@@ -24,7 +25,7 @@ pub(super) struct Variables<'a, R> {
 
 impl<'a, R: FnMut(&mut [u8])> Variables<'a, R> {
     /// `random` fills a slice with bytes fit for a password.
-    pub(super) fn new(services: &'a [Service], caller: &'a BTreeMap<OsString, OsString>, random: R) -> Self {
+    pub(super) fn new(services: &'a [Service], caller: &'a Caller, random: R) -> Self {
         Variables { services, caller, random, known: BTreeMap::new(), open: Vec::new() }
     }
 
@@ -44,7 +45,7 @@ impl<'a, R: FnMut(&mut [u8])> Variables<'a, R> {
         }
         self.open.push((place, name));
         let text = match generated_length(written) {
-            Some(length) => Ok(self.generate(length)),
+            Some(length) => Ok(self.drawn(place, name, length).unwrap_or_else(|| self.generate(length))),
             None => self.text(written),
         };
         self.open.pop();
@@ -96,11 +97,17 @@ impl<'a, R: FnMut(&mut [u8])> Variables<'a, R> {
     }
 
     fn callers(&self, name: &str) -> Result<Option<String>, String> {
-        let Some(value) = self.caller.get(OsStr::new(name)) else { return Ok(None) };
+        let Some(value) = self.caller.env.get(OsStr::new(name)) else { return Ok(None) };
         match value.to_str() {
             Some(text) => Ok(Some(text.to_owned())),
             None => Err(format!("the environment variable {name} is not UTF-8 text; change its value")),
         }
+    }
+
+    /// What was drawn before, unless the file asks for another length now.
+    fn drawn(&self, place: usize, name: &str, length: usize) -> Option<String> {
+        let known = self.caller.drawn.get(&(self.services[place].name.to_string(), name.to_owned()));
+        known.filter(|text| text.len() == length).cloned()
     }
 
     fn generate(&mut self, length: usize) -> String {
@@ -115,6 +122,11 @@ impl<'a, R: FnMut(&mut [u8])> Variables<'a, R> {
         }
         text
     }
+}
+
+/// Whether such a value is drawn.
+pub(super) fn is_drawn(written: &str) -> bool {
+    generated_length(written).is_some()
 }
 
 /// The length that `AUTO_GENERATE` or `AUTO_GENERATE_32` asks for.

@@ -48,6 +48,7 @@ impl Running {
                 }
                 Err(reason) => asking.refuse(reason).await,
             },
+            Request::Upgrade { program, linger } => self.upgrade(program, linger, asking).await,
             Request::Logs { service, follow } => self.logs(service, follow, asking).await,
             Request::Stop => {
                 asking.done("stopping").await;

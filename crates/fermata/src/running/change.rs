@@ -17,6 +17,7 @@ impl Running {
     /// Reads the file again and becomes what it says; an error changes nothing.
     pub(super) async fn reload(&mut self) -> Result<String, String> {
         let spec = (self.outside.reread)()?;
+        self.place.drawn = self.plans.values().flat_map(ServicePlan::drawn).collect();
         let prepared = Prepared::new(spec, &self.place, &self.bound).map_err(|error| error.to_string())?;
         let changes = Changes::between(&self.spec, &prepared.spec);
         self.turn_into(prepared, &changes).await?;

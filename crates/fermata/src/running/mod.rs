@@ -5,11 +5,16 @@
 mod asks;
 mod authority;
 mod change;
+mod inherit;
 mod rollouts;
 mod seen;
+mod stops;
+mod upgrade;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,11 +30,15 @@ use tokio::time::Instant;
 
 use self::asks::Onward;
 use self::authority::Authority;
+pub use self::inherit::bound_before;
 use self::rollouts::Active;
 use self::seen::{REMEMBERED, Seen, Tail, Waiting, external, note};
-use crate::admin::{Asked, ControlSocket};
+use self::stops::Stops;
+use self::upgrade::Called;
+use crate::admin::{Asked, ControlSocket, SocketFile};
 use crate::app::{Place, Prepared, StartError};
 use crate::front::datagrams;
+use crate::handover::{Heir, Inherited, Tie, Ward};
 use crate::listening::Bound;
 use crate::public::{Pools, PublicPort, routes};
 use crate::route::Table;
@@ -54,6 +63,15 @@ pub enum Notice {
     Warning(String),
     /// Everything is bound and every service with a readiness check has passed.
     Ready(Vec<PublicPort>),
+    /// This process has taken the place of another one.
+    TakenOver {
+        /// The other process.
+        from: u32,
+        /// Tunnels that came along.
+        tunnels: usize,
+        /// Instances that run on.
+        instances: usize,
+    },
     /// The end has begun.
     Stopping {
         /// Tunnels that are being closed.
@@ -72,8 +90,12 @@ pub struct Outside {
     pub file: PathBuf,
     /// How it is read again.
     pub reread: Reread,
+    /// What another program is called with so that it takes this file over.
+    pub again: Vec<OsString>,
     /// A value for each time that it should be read again: SIGHUP, a change of the file.
     pub reload: mpsc::Receiver<()>,
+    /// Where others may say so.
+    pub reload_too: mpsc::Sender<()>,
 }
 
 /// A file that runs.
@@ -103,8 +125,38 @@ pub struct Running {
     tail: Tail,
     outside: Outside,
     since: Instant,
+    /// A program that was called to take over, until it has prepared itself.
+    calls: JoinSet<()>,
+    called: mpsc::UnboundedSender<Called>,
+    control: Control,
+    /// Where this process has taken over from one that somebody waits for.
+    ward: Option<Rc<Ward>>,
+    /// To those that have stayed behind with what could not move.
+    ties: Vec<Tie>,
     // Last, so that the folder is given back when nothing uses it any more.
-    _lock: StateLock,
+    lock: StateLock,
+}
+
+/// The control socket, as far as it is not being served.
+struct Control {
+    file: Arc<SocketFile>,
+    copy: OwnedFd,
+}
+
+/// What is told to the one task that owns it all.
+struct Channels {
+    events: mpsc::UnboundedSender<Event>,
+    lines: mpsc::Sender<Line>,
+    drained: mpsc::UnboundedSender<InstanceName>,
+    called: mpsc::UnboundedSender<Called>,
+}
+
+/// Where a running file comes from.
+pub enum Origin {
+    /// It begins.
+    Fresh(StateLock),
+    /// Another process hands it over.
+    Inherited(Heir, Box<Inherited>),
 }
 
 /// How it ended.
@@ -114,33 +166,60 @@ pub enum Ended {
     Well,
     /// Where it stood, because somebody asked twice.
     AtOnce,
+    /// In other processes: with this exit code, where it is known.
+    As(Option<i32>),
 }
 
 /// Runs a prepared file until a `stop` comes or somebody asks it to, then ends every tunnel, request and instance well; a
 /// second stop ends that too. Takes a current-thread runtime and a `LocalSet`.
+///
+/// Somebody may also have another program take over: then this returns when what stays here has ended.
 pub async fn run(
     prepared: Prepared,
     place: Place,
-    lock: StateLock,
+    origin: Origin,
     outside: Outside,
-    mut stops: mpsc::Receiver<()>,
+    stops: mpsc::Receiver<()>,
 ) -> Result<Ended, StartError> {
-    let control = ControlSocket::bind(&place.state).map_err(system)?;
+    let mut stops = Stops::new(stops);
     let (asked, mut asks) = mpsc::channel(16);
     let mut serving = JoinSet::new();
-    serving.spawn_local(control.serve(asked));
     let (events, mut happened) = mpsc::unbounded_channel();
     let (lines, mut written) = mpsc::channel(256);
     let (drained, mut are_drained) = mpsc::unbounded_channel();
     let mut clock = tokio::time::interval(Duration::from_secs(1));
-    let mut running = tokio::select! {
-        begun = Running::begin(prepared, place, lock, outside, (events, lines, drained)) => begun?,
-        // What an earlier run left behind may take its grace to end.
-        Some(()) = stops.recv() => return Ok(Ended::Well),
+    let (called, mut calls) = mpsc::unbounded_channel();
+    let channels = Channels { events, lines, drained, called };
+    let mut running = match origin {
+        Origin::Fresh(lock) => {
+            let control = ControlSocket::bind(&place.state).map_err(system)?;
+            let ours = Control { file: control.file(), copy: control.descriptor().map_err(system)? };
+            serving.spawn_local(control.serve(asked));
+            tokio::select! {
+                begun = Running::begin(prepared, place, (lock, ours), outside, channels) => begun?,
+                // What an earlier run left behind may take its grace to end.
+                () = stops.next() => return Ok(Ended::Well),
+            }
+        }
+        Origin::Inherited(heir, inherited) => {
+            let reload = outside.reload_too.clone();
+            let inherited = Running::inherit(prepared, place, (heir, *inherited), outside, channels).await?;
+            let (running, control, ward) = inherited;
+            if let Some(ward) = ward {
+                stops.listen_to(ward, reload);
+            }
+            serving.spawn_local(control.serve(asked));
+            running
+        }
     };
     loop {
         tokio::select! {
-            Some(()) = stops.recv() => break,
+            () = stops.next() => break,
+            Some(called) = calls.recv() => {
+                if let Some(replaced) = running.hand_over(called, &mut happened, &mut written).await {
+                    return running.stay_behind(replaced, &mut stops).await;
+                }
+            }
             Some(event) = happened.recv() => {
                 // What an instance wrote before it ended is heard first.
                 for _ in 0..REMEMBERED {
@@ -167,7 +246,7 @@ pub async fn run(
     tokio::select! {
         outcome = running.end(&mut happened, &mut written) => outcome.map(|()| Ended::Well),
         // What is dropped in the middle of its end kills its processes.
-        Some(()) = stops.recv() => Ok(Ended::AtOnce),
+        () = stops.next() => Ok(Ended::AtOnce),
     }
 }
 
@@ -179,13 +258,9 @@ impl Running {
     async fn begin(
         prepared: Prepared,
         place: Place,
-        lock: StateLock,
+        (lock, control): (StateLock, Control),
         outside: Outside,
-        (events, lines, drained): (
-            mpsc::UnboundedSender<Event>,
-            mpsc::Sender<Line>,
-            mpsc::UnboundedSender<InstanceName>,
-        ),
+        Channels { events, lines, drained, called }: Channels,
     ) -> Result<Running, StartError> {
         let Prepared { spec, plan, ports, bound, certificates: loaded, warnings } = prepared;
         let certificates = Certificates::default();
@@ -232,7 +307,12 @@ impl Running {
             tail: Tail::default(),
             outside,
             since: Instant::now(),
-            _lock: lock,
+            calls: JoinSet::new(),
+            called,
+            control,
+            ward: None,
+            ties: Vec::new(),
+            lock,
         };
         running.forward_datagrams();
         for warning in warnings {
@@ -299,7 +379,9 @@ impl Running {
         happened: &mut mpsc::UnboundedReceiver<Event>,
         written: &mut mpsc::Receiver<Line>,
     ) -> Result<(), StartError> {
-        let Running { workers, shared, supervisor, outside, datagrams, checks, bound, .. } = self;
+        let Running { workers, shared, supervisor, outside, datagrams, checks, bound, ties, .. } = self;
+        // Whoever has stayed behind ends at the same time.
+        drop(ties);
         let say = async |notice| drop(outside.notices.send(notice).await);
         say(Notice::Stopping { tunnels: shared.ledger.live() }).await;
         drop(bound);

@@ -22,6 +22,14 @@ pub(super) struct Seen {
     pub(super) restarts: u32,
 }
 
+/// The states that there are.
+const STATES: [&str; 6] = ["starting", "ready", "not ready", "waiting", "stopping", "external"];
+
+/// The state of this name; one that nobody knows here will be told anew.
+pub(super) fn state_of(name: &str) -> &'static str {
+    STATES.into_iter().find(|state| *state == name).unwrap_or("starting")
+}
+
 /// Keeps the instances' states true to what they do.
 pub(super) fn note(instances: &mut BTreeMap<String, Seen>, event: &Event) {
     let (instance, state) = match event {
@@ -110,6 +118,16 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// As it stood in another process.
+    pub(super) fn at(left: &[(String, usize)], told: bool) -> Waiting {
+        Waiting { left: left.iter().map(|(service, count)| (service.as_str().into(), *count)).collect(), told }
+    }
+
+    /// What is still waited for, and whether the end of that has been told.
+    pub(super) fn standing(&self) -> (Vec<(String, usize)>, bool) {
+        (self.left.iter().map(|(service, count)| (service.to_string(), *count)).collect(), self.told)
+    }
+
     pub(super) fn expect(&mut self, services: impl IntoIterator<Item = (Arc<str>, usize)>) {
         self.left.extend(services.into_iter().filter(|(_, instances)| *instances > 0));
     }

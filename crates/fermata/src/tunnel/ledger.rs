@@ -11,7 +11,7 @@ use std::time::Duration;
 use fermata_wire::Code;
 
 use super::card::{Card, TunnelId};
-use super::ending::Ending;
+use super::ending::{Cause, Ending};
 use super::engine::Kind;
 
 /// What is to be said of one live tunnel.
@@ -69,6 +69,23 @@ impl Ledger {
 
     pub(super) fn opened(&self) {
         self.live.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The last name that was given.
+    pub fn last(&self) -> TunnelId {
+        TunnelId(self.next.load(Ordering::Relaxed))
+    }
+
+    /// Goes on where another one stood. Causes that nobody knows here are left out.
+    pub fn go_on(&self, last: TunnelId, endings: impl IntoIterator<Item = (String, Code, u64)>) {
+        self.next.fetch_max(last.0, Ordering::Relaxed);
+        if let Ok(mut known) = self.endings.lock() {
+            for (name, code, count) in endings {
+                if let Some(cause) = Cause::named(&name) {
+                    *known.entry((cause.name(), code)).or_default() += count;
+                }
+            }
+        }
     }
 
     /// A tunnel has been taken out, and has not ended.

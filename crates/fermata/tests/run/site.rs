@@ -48,7 +48,8 @@ pub(crate) struct Running {
 impl Site {
     pub(crate) fn new() -> Site {
         let folder = tempfile::tempdir().unwrap();
-        let caller = Caller { folder: folder.path().to_owned(), env: std::env::vars_os().collect() };
+        let caller =
+            Caller { folder: folder.path().to_owned(), env: std::env::vars_os().collect(), ..Caller::default() };
         let spec = Spec {
             services: Vec::new(),
             databases: Vec::new(),

@@ -54,6 +54,18 @@ impl Folder {
         Fermata { process, folder: self }
     }
 
+    /// `fermata up`, as soon as it has said this.
+    pub fn up_and_wait(self, said: &str) -> Fermata {
+        let process = Process::start(&mut self.command(&["up", "--state-dir", "state"]));
+        process.wait_for(said, |line| line.contains(said));
+        self.adopt(process)
+    }
+
+    /// A `fermata up` of this folder that was started in some other way.
+    pub fn adopt(self, process: Process) -> Fermata {
+        Fermata { process, folder: self }
+    }
+
     /// `fermata up` with a service.yml that it must refuse: runs to its end.
     pub fn up_refused(&self) -> Ended {
         self.run(&["up", "--state-dir", "state"])

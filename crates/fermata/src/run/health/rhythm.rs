@@ -46,6 +46,11 @@ impl Checker {
     /// failure before it passes.
     pub async fn follow(&self, started: Instant, mut tell: impl FnMut(Verdict)) -> Infallible {
         self.eventually(started, |why| tell(Verdict::Fails(why))).await;
+        self.follow_on(tell).await
+    }
+
+    /// The same for something whose check has passed already.
+    pub(in crate::run) async fn follow_on(&self, mut tell: impl FnMut(Verdict)) -> Infallible {
         loop {
             tell(Verdict::Passes);
             tell(Verdict::Fails(self.failed().await));

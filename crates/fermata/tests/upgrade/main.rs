@@ -1,0 +1,14 @@
+//! `fermata upgrade`: another program takes over, and nobody notices; or it cannot, and nobody notices either.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod actor;
+mod clients;
+mod guard;
+mod junk;
+mod manager;
+mod processes;
+mod refused;
+mod staying;
+mod tunnels;
