@@ -237,12 +237,12 @@ impl<'a> Arrivals<'a> {
         let now = PlainInstant::now();
         Some(Card {
             id: TunnelId(who.id),
-            client: who.client,
             lease: self.pools.hold(&service, &who.instance, &who.target),
             admission: self.pools.guests(&service).admit(who.client, None, None).ok()?,
             place: self.places.take(None)?,
             since: now.checked_sub(who.age).unwrap_or(now),
             tls: who.tls,
+            protocol: who.protocol.as_deref().map(Arc::from),
             rules: who.rules()?,
             limits,
         })

@@ -63,7 +63,7 @@ fn bytes_that_are_no_messages_are_refused() {
 #[test]
 fn records_that_nobody_wrote_are_refused() {
     let mut rng = Rng::with_seed(6);
-    let record = r#"{"who":{"id":7,"client":"127.0.0.1","service":"web","instance":"web.1","target":{"Ip":"127.0.0.1:3000"},"age":{"secs":1,"nanos":0},"tls":false,"frames":0,"max_message":4294967295},"carried":{"WebSocket":90},"client":{"socket":true,"pending":0,"reading":0,"writing":0,"heard":-5,"pinged":-5},"service":{"socket":true,"pending":3,"reading":1,"writing":0,"heard":-5,"pinged":-5},"allowance":null,"phase":"Live","cause":null,"moved":-1}"#;
+    let record = r#"{"who":{"id":7,"client":"127.0.0.1","service":"web","instance":"web.1","target":{"Ip":"127.0.0.1:3000"},"age":{"secs":1,"nanos":0},"tls":false,"protocol":null,"frames":0,"max_message":4294967295},"carried":{"WebSocket":90},"client":{"socket":true,"pending":0,"reading":0,"writing":0,"heard":-5,"pinged":-5},"service":{"socket":true,"pending":3,"reading":1,"writing":0,"heard":-5,"pinged":-5},"allowance":null,"phase":"Live","cause":null,"moved":-1}"#;
     let known: Record = serde_json::from_str(record).expect("a record");
     assert_eq!(serde_json::to_string(&known).expect("text"), record);
     for _ in 0..5000 {
