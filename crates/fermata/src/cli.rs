@@ -240,11 +240,14 @@ pub struct Check {
     /// Make warnings errors.
     #[arg(long)]
     pub strict: bool,
+    /// Warn of what does not go well with this load balancer, such as aws-alb or cloudflare.
+    #[arg(long, value_name = "BALANCER")]
+    pub behind: Option<String>,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     pub format: CheckFormat,
     /// Tell more about a diagnostic's code.
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["files", "strict", "format"])]
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["files", "strict", "behind", "format"])]
     pub explain: Option<String>,
 }
 
@@ -291,7 +294,8 @@ pub struct Import {
 #[command(after_help = "Examples:
   fermata render --list                   name the targets
   fermata render compose                  print a compose.yaml for the service.yml of this folder
-  fermata render compose -o deploy        write deploy/compose.yaml")]
+  fermata render compose -o deploy        write deploy/compose.yaml
+  fermata render aws-alb -o aws           write Terraform and a README.md into aws")]
 pub struct Render {
     /// What to write for; --list names them.
     #[arg(required_unless_present = "list")]

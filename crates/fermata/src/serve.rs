@@ -327,11 +327,15 @@ impl Worker {
 
     /// The tester page, where it is switched on: by default only for those on this machine.
     fn own_page(&self, request: &Request<Incoming>, arrival: &Arrival) -> Option<Response<Body>> {
-        let on = self.gateway().tester.unwrap_or_else(|| arrival.local.ip().to_canonical().is_loopback());
-        if !on || request.uri().path() != page::TESTER_PATH || handshake::asks(request.headers()) {
-            return None;
-        }
-        let page = page::answer();
+        let page = match request.uri().path() {
+            _ if handshake::asks(request.headers()) => return None,
+            page::HEALTH_PATH => page::health(self.table.load().is_ready(arrival.port())),
+            page::TESTER_PATH => {
+                let near = || arrival.local.ip().to_canonical().is_loopback();
+                self.gateway().tester.unwrap_or_else(near).then(page::answer)?
+            }
+            _ => return None,
+        };
         Some(if request.method() == Method::HEAD { page.map(|_| empty()) } else { page.map(whole) })
     }
 }

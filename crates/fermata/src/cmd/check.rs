@@ -9,6 +9,7 @@ use fermata_spec::diagnostic::render::{Checked, github, json, sarif};
 use fermata_spec::{Outcome, Severity, SourceText};
 
 use super::{Answer, Failure, file};
+use crate::balancers::{self, BALANCERS, Balancer};
 use crate::cli::{Check, CheckFormat};
 
 /// A file that was read, with what there is to say about it.
@@ -25,15 +26,30 @@ pub fn run(args: &Check) -> Result<Answer, Failure> {
         return Ok(Answer::Yes);
     }
     let paths = if args.files.is_empty() { vec![file::find(None)?] } else { args.files.clone() };
-    let files: Vec<Read> = paths.iter().map(|path| read(path, args.strict)).collect::<Result<_, _>>()?;
+    let behind = args.behind.as_deref().map(named).transpose()?;
+    let files: Vec<Read> = paths.iter().map(|path| read(path, behind, args.strict)).collect::<Result<_, _>>()?;
     anstream::print!("{}", report(&files, args.format));
     let accepted = files.iter().all(|file| file.outcome.spec.is_some());
     Ok(if accepted { Answer::Yes } else { Answer::No })
 }
 
-fn read(path: &Path, strict: bool) -> Result<Read, Failure> {
+fn named(name: &str) -> Result<&'static Balancer, Failure> {
+    balancers::balancer(name).ok_or_else(|| {
+        let names: Vec<&str> = BALANCERS.iter().map(|balancer| balancer.name).collect();
+        Failure::Usage(format!("\"{name}\" is not a load balancer that is known; those are: {}", names.join(", ")))
+    })
+}
+
+fn read(path: &Path, behind: Option<&Balancer>, strict: bool) -> Result<Read, Failure> {
     let text = file::read(path)?;
-    let outcome = fermata_spec::read(&text);
+    let mut outcome = fermata_spec::read(&text);
+    if let (Some(balancer), Some(spec)) = (behind, &outcome.spec) {
+        let judged = balancers::judge(balancer, spec);
+        let refused = judged.iter().any(|said| said.severity == Severity::Error);
+        outcome.diagnostics.extend(judged);
+        outcome.diagnostics.sort_by_key(|said| said.places.first().map_or(0, |place| place.span.start));
+        outcome.spec = outcome.spec.filter(|_| !refused);
+    }
     Ok(Read { name: path.display().to_string(), text, outcome: if strict { outcome.strict() } else { outcome } })
 }
 

@@ -3,17 +3,18 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use fermata_spec::SourceText;
+use fermata_spec::{Severity, SourceText};
 
 use super::{Answer, Failure, file, remarks};
 use crate::cli::Render;
-use crate::render::{self, File, MARK, TARGETS};
+use crate::render::{self, File, TARGETS};
 
 /// Runs it.
 pub fn run(args: &Render) -> Result<Answer, Failure> {
     let Some(name) = args.target.as_deref() else {
+        let width = TARGETS.iter().map(|target| target.name.len()).max().unwrap_or_default();
         for target in TARGETS {
-            anstream::println!("{}  {}", target.name, target.about);
+            anstream::println!("{:width$}  {}", target.name, target.about);
         }
         return Ok(Answer::Yes);
     };
@@ -25,33 +26,52 @@ pub fn run(args: &Render) -> Result<Answer, Failure> {
     let rendered = target.render(&loaded.spec);
     let (name, text) = (loaded.path.display().to_string(), file::read(&loaded.path)?);
     anstream::eprint!("{}", remarks::lines(&SourceText::new(&name, &text), &rendered.said));
+    if rendered.said.iter().any(|said| said.severity == Severity::Error) {
+        anstream::eprintln!("{name}: nothing was written");
+        return Ok(Answer::No);
+    }
     match &args.output {
-        None => rendered.files.iter().for_each(|file| anstream::print!("{}", file.text)),
+        None => print(&rendered.files),
         Some(folder) => {
+            rendered.files.iter().try_for_each(|file| may_replace(&folder.join(file.name)))?;
             for file in &rendered.files {
                 write(folder, file)?;
-                let written = folder.join(file.name);
-                anstream::eprintln!("{name}: written to {} ({})", written.display(), remarks::summary(&rendered.said));
             }
+            let folder = folder.display();
+            let files: Vec<String> = rendered.files.iter().map(|file| format!("{folder}/{}", file.name)).collect();
+            anstream::eprintln!("{name}: written to {} ({})", files.join(", "), remarks::summary(&rendered.said));
         }
     }
     Ok(Answer::Yes)
 }
 
-/// Writes a file, in the place of an earlier one of ours.
+/// The configuration itself; several YAML files are documents of one.
+fn print(files: &[File]) {
+    for (number, file) in files.iter().filter(|file| !file.beside).enumerate() {
+        if number > 0 {
+            anstream::println!("---");
+        }
+        anstream::print!("{}", file.text);
+    }
+}
+
+/// Refuses to replace what somebody else has written.
+fn may_replace(path: &Path) -> Result<(), Failure> {
+    match std::fs::read(path) {
+        Ok(earlier) if !File::is_ours(&earlier) => Err(Failure::Usage(format!(
+            "{} was not written by fermata render; move it, or name another folder",
+            path.display()
+        ))),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Failure::Usage(format!("{}: {error}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn write(folder: &Path, file: &File) -> Result<(), Failure> {
     let path = folder.join(file.name);
     let failed = |error: std::io::Error| Failure::Usage(format!("{}: {error}", path.display()));
-    match std::fs::read(&path) {
-        Ok(earlier) if !earlier.starts_with(MARK.as_bytes()) => {
-            let shown = path.display();
-            return Err(Failure::Usage(format!(
-                "{shown} was not written by fermata render; move it, or name another folder"
-            )));
-        }
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
     std::fs::create_dir_all(folder).map_err(failed)?;
     std::fs::write(&path, &file.text).map_err(failed)
 }

@@ -21,6 +21,22 @@ pub const TESTER: &str = include_str!("tester.html");
 /// Where a gateway serves it.
 pub const TESTER_PATH: &str = "/.fermata/tester";
 
+/// Where every http and https port of a gateway says whether it has a service to send requests to: what load balancers
+/// ask, since a WebSocket's path answers no plain request with 200.
+pub const HEALTH_PATH: &str = "/.fermata/health";
+
+/// Whether there is: 200, or 503.
+pub fn health(ready: bool) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(if ready { "ready\n" } else { "no service of this port is ready\n" }));
+    if !ready {
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
 /// What the tester page may do: run its own script, wear its own style, open sockets anywhere, and nothing else.
 /// The hashes are those of its only `<script>` and `<style>`; a test says what they have to be.
 pub const TESTER_POLICY: &str = "default-src 'none'; script-src 'sha256-lUCrEuNvVxrPPttBWIhEiwHFB4KtTq6DyNsP6jxApZI='; \

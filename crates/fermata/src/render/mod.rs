@@ -3,6 +3,7 @@
 //! A renderer touches no file, no socket and no clock. What its target cannot express it says, with the place in the
 //! service.yml and a way out; it never writes something else in silence.
 
+mod cloud;
 mod compose;
 mod references;
 pub mod yaml;
@@ -20,15 +21,32 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: &[Target] =
-    &[Target { name: "compose", about: "compose.yaml for docker compose", render: compose::render }];
+pub const TARGETS: &[Target] = &[
+    Target::new("compose", "compose.yaml for docker compose", compose::render),
+    Target::new("aws-alb", "Terraform: AWS Application Load Balancer", cloud::aws::alb),
+    Target::new("aws-nlb", "Terraform: AWS Network Load Balancer", cloud::aws::nlb),
+    Target::new("aws-alb-cloudformation", "CloudFormation: AWS Application Load Balancer", cloud::cloudformation::alb),
+    Target::new("aws-nlb-cloudformation", "CloudFormation: AWS Network Load Balancer", cloud::cloudformation::nlb),
+    Target::new("gcp-alb", "Terraform: Google Cloud Application Load Balancer", cloud::gcp::alb),
+    Target::new("gcp-nlb", "Terraform: Google Cloud passthrough Network Load Balancer", cloud::gcp::nlb),
+    Target::new("azure-appgw", "Terraform: Azure Application Gateway v2", cloud::azure::appgw),
+    Target::new("azure-lb", "Terraform: Azure Load Balancer", cloud::azure::lb),
+    Target::new("digitalocean", "Terraform: DigitalOcean Load Balancer", cloud::digitalocean::balancer),
+    Target::new("hetzner", "Terraform: Hetzner Load Balancer", cloud::hetzner::balancer),
+    Target::new("linode", "Terraform: Linode NodeBalancer", cloud::linode::balancer),
+    Target::new("vultr", "Terraform: Vultr Load Balancer", cloud::vultr::balancer),
+    Target::new("scaleway", "Terraform: Scaleway Load Balancer", cloud::scaleway::balancer),
+    Target::new("openstack-octavia", "Terraform: OpenStack Octavia", cloud::octavia::balancer),
+    Target::new("cloudflare", "Terraform: Cloudflare load balancing", cloud::cloudflare::balancer),
+    Target::new("fly", "fly.toml for Fly.io", cloud::fly::balancer),
+];
 
 /// What a target is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// The files.
     pub files: Vec<File>,
-    /// What the target cannot express, in the order of the service.yml.
+    /// What the target cannot express, in the order of the service.yml. An error means that there are no files.
     pub said: Vec<Diagnostic>,
 }
 
@@ -37,12 +55,32 @@ pub struct Rendered {
 pub struct File {
     /// Its name, without a folder.
     pub name: &'static str,
-    /// Its text; the first line is [`MARK`].
+    /// Its text; one of its first lines has the [`SIGN`].
     pub text: String,
+    /// Whether it only explains or gathers the others, so that it is no part of what is printed.
+    pub beside: bool,
 }
 
-/// The first line of every file that is rendered. One that begins otherwise is somebody's own.
+/// Stands in one of the first lines of every file that is rendered. One without is somebody's own.
+pub const SIGN: &str = "Written by fermata render; change service.yml and render again.";
+/// The sign as a comment of YAML and its like.
 pub const MARK: &str = "# Written by fermata render; change service.yml and render again.";
+
+impl File {
+    fn new(name: &'static str, text: String) -> File {
+        File { name, text, beside: false }
+    }
+
+    fn beside(name: &'static str, text: String) -> File {
+        File { name, text, beside: true }
+    }
+
+    /// Whether a text has the sign of a file that was rendered.
+    pub fn is_ours(text: &[u8]) -> bool {
+        let lines = text.split(|byte| *byte == b'\n').take(3);
+        lines.into_iter().any(|line| line.windows(SIGN.len()).any(|words| words == SIGN.as_bytes()))
+    }
+}
 
 /// The target of a name.
 pub fn target(name: &str) -> Option<&'static Target> {
@@ -50,6 +88,10 @@ pub fn target(name: &str) -> Option<&'static Target> {
 }
 
 impl Target {
+    const fn new(name: &'static str, about: &'static str, render: fn(&Spec) -> Rendered) -> Target {
+        Target { name, about, render }
+    }
+
     /// Renders a checked file.
     pub fn render(&self, spec: &Spec) -> Rendered {
         (self.render)(spec)
@@ -90,7 +132,7 @@ impl<'s> Gaps<'s> {
     }
 
     fn say(&mut self, severity: Severity, path: &str, message: String, help: String) {
-        let span = self.nearest(path);
+        let span = self.spec.places.nearest(path);
         let places = vec![Place { span, label: String::new() }];
         self.said.push(Diagnostic {
             code: "W-RENDER",
@@ -100,20 +142,6 @@ impl<'s> Gaps<'s> {
             help: Some(help),
             places,
         });
-    }
-
-    /// Where a value stands, or the nearest one around it.
-    fn nearest(&self, path: &str) -> std::ops::Range<usize> {
-        let mut path = path;
-        loop {
-            if let Some(place) = self.spec.places.find(path) {
-                return place;
-            }
-            match path.rfind(['.', '[']) {
-                Some(end) => path = &path[..end],
-                None => return 0..0,
-            }
-        }
     }
 
     fn into_sorted(mut self) -> Vec<Diagnostic> {

@@ -91,6 +91,11 @@ impl Table {
         table
     }
 
+    /// Whether some service of a public port has an instance to send requests to.
+    pub fn is_ready(&self, port: u16) -> bool {
+        self.ports.get(&port).is_some_and(|names| names.routes().any(|route| !route.pool.endpoints().is_empty()))
+    }
+
     /// The route of a request for `host` (without a port; any case) on a public port.
     pub fn find(&self, port: u16, host: &str) -> Option<&Arc<Route>> {
         let names = self.ports.get(&port)?;
@@ -113,6 +118,10 @@ impl Names {
         }
     }
 
+    fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.exact.values().chain(self.under.iter().map(|(_, route)| route)).chain(&self.any)
+    }
+
     fn under(&self, host: &str) -> Option<&Arc<Route>> {
         self.under
             .iter()
@@ -125,6 +134,7 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pool::Target;
     use super::*;
 
     fn route(service: &str, hosts: Vec<HostPattern>) -> Route {
@@ -169,5 +179,15 @@ mod tests {
         assert_eq!(name(8080, "badexample.com"), Some("rest".to_string()));
         assert_eq!(name(9000, "two.example.com"), None);
         assert_eq!(name(9001, "one.example.com"), None);
+    }
+
+    #[test]
+    fn a_port_is_ready_as_soon_as_one_of_its_services_has_an_instance() {
+        let (empty, other) = (route("a", vec![HostPattern::Exact("a".into())]), route("b", vec![]));
+        let pool = other.pool.clone();
+        let table = Table::new(Gateway::default(), [(80, empty), (80, other)]);
+        assert!(!table.is_ready(80));
+        pool.add(&"b.1".into(), Target::Name("localhost".into(), 1));
+        assert!(table.is_ready(80) && !table.is_ready(81));
     }
 }

@@ -497,3 +497,13 @@ fn peak_kib(site: &Site) -> u64 {
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     peak.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok()).expect("VmHWM in kB")
 }
+
+#[test]
+fn a_balancer_may_ask_the_gateway_itself_whether_a_port_has_a_service() {
+    let site = Site::new();
+    let mut client = site.connect();
+    client.say("GET /.fermata/health HTTP/1.1\nHost: 10.0.0.7\n\n");
+    let Response { head, body } = client.response();
+    let said = "cache-control: no-store\ncontent-length: 6\ncontent-type: text/plain; charset=utf-8";
+    assert_eq!((head, body.as_str()), (format!("HTTP/1.1 200 OK\n{said}"), "ready\n"));
+}

@@ -57,8 +57,27 @@ impl Places {
         self.0.get(path).map(|spot| spot.value.clone())
     }
 
+    /// The bytes at which the value of `path` stands, or the nearest value around it; 0 where there is none.
+    pub fn nearest(&self, path: &str) -> Range<usize> {
+        let mut path = path;
+        loop {
+            if let Some(place) = self.find(path) {
+                return place;
+            }
+            match path.rfind(['.', '[']) {
+                Some(end) => path = &path[..end],
+                None => return 0..0,
+            }
+        }
+    }
+
     /// The bytes at which the key of `path` stands; those of the value for an item of a list.
     pub fn find_key(&self, path: &str) -> Option<Range<usize>> {
         self.0.get(path).map(|spot| spot.key.clone())
     }
+}
+
+/// The path of a service: what its values' paths begin with.
+pub fn service_path(name: &str) -> String {
+    format!("services.{}", crate::reader::segment(name))
 }

@@ -8,7 +8,7 @@ mod ports;
 mod service;
 mod text;
 
-use fermata_spec::{Source, Spec};
+use fermata_spec::{Source, Spec, service_path};
 
 use super::yaml::{Map, Value};
 use super::{File, Gaps, MARK, Rendered};
@@ -37,7 +37,7 @@ pub(super) fn render(spec: &Spec) -> Rendered {
         file.put("volumes", volumes);
     }
     let text = format!("{MARK}\n{}", file.write());
-    Rendered { files: vec![File { name: "compose.yaml", text }], said: gaps.into_sorted() }
+    Rendered { files: vec![File::new("compose.yaml", text)], said: gaps.into_sorted() }
 }
 
 /// Whether compose can run it: from an image, or one that it builds.
@@ -84,16 +84,6 @@ fn beside(spec: &Spec, gaps: &mut Gaps<'_>) {
     }
     gaps.left_out_if_there("load_balancer", "compose has no load balancer", "run fermata lb");
     gaps.left_out_if_there("firewall", "compose opens no ports for others", "open them on the machine");
-}
-
-/// The path of a service in the service.yml.
-fn service_path(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if name.bytes().all(plain) && name.len() <= 64 {
-        format!("services.{name}")
-    } else {
-        format!("services.\"{name}\"")
-    }
 }
 
 /// A map with one entry.

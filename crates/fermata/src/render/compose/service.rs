@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use fermata_spec::{Resources, SecurityContext, Service, Source, Spec, Volume, VolumeSource, Workload};
+use fermata_spec::{Resources, SecurityContext, Service, Source, Spec, Volume, VolumeSource, Workload, service_path};
 
 use super::ports::{self, Published};
-use super::{health, is_there, one, service_path, text};
+use super::{health, is_there, one, text};
 use crate::render::Gaps;
 use crate::render::yaml::{Map, Value};
 

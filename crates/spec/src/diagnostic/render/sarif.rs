@@ -37,14 +37,18 @@ fn result(source: &Source<'_>, said: &Diagnostic) -> Value {
         Some(help) => format!("{}; {help}", said.titled()),
         None => said.titled(),
     };
-    json!({
+    let mut result = json!({
         "ruleId": said.code,
-        "ruleIndex": codes::all().position(|code| code.name == said.code),
         "level": level(said.severity),
         "message": { "text": message },
         "locations": locations.next().into_iter().collect::<Vec<Value>>(),
         "relatedLocations": locations.collect::<Vec<Value>>(),
-    })
+    });
+    // What is said about a load balancer has a name there and no entry in the list of codes.
+    if let Some(index) = codes::all().position(|code| code.name == said.code) {
+        result["ruleIndex"] = json!(index);
+    }
+    result
 }
 
 fn location(source: &Source<'_>, place: &Place) -> Value {
