@@ -293,8 +293,8 @@ oracle: 2 errors, 1 warnings
 
 /// The value of a resource's argument, for every resource of a kind in what a target makes of a service.yml.
 fn arguments(target: &str, input: &str, kind: &str, pointer: &str) -> Vec<Value> {
-    let place = format!("{target} {input}");
-    let (_, module) = modules().into_iter().find(|(name, _)| *name == place).expect("it is rendered");
+    let (_, yml) = inputs().into_iter().find(|(name, _)| name == input).expect("a case");
+    let module: Value = serde_json::from_str(&rendered(target, &yml).files[0].text).expect("it is JSON");
     let resources = module["resource"][kind].as_object().cloned().unwrap_or_default();
     resources.values().map(|body| body.pointer(pointer).cloned().unwrap_or(Value::Null)).collect()
 }
