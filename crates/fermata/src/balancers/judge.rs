@@ -85,9 +85,8 @@ impl Court<'_> {
             let help = format!("write httpchk: \"GET {path}\"");
             self.error("load_balancer.httpchk", format!("{} asks with GET, not {method}", self.balancer.title), help);
         }
-        let asked = |service: &&Service| service.ports.iter().any(|port| port.http.or(port.https).is_some());
-        let mut asked = self.spec.services.iter().filter(asked).peekable();
-        if asked.peek().is_some() && asked.all(|service| has_names_only(service)) {
+        let mut asked = self.spec.services.iter().filter(|service| has_http(service)).peekable();
+        if asked.peek().is_some() && asked.all(has_names_only) {
             let message = "a balancer asks by address, and every service answers to its traffic_matches only";
             let help = format!("leave httpchk out: {} is asked then, which answers to every name", page::HEALTH_PATH);
             self.error("load_balancer.httpchk", message.to_owned(), help);
