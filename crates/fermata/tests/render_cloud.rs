@@ -420,7 +420,7 @@ fn the_port_of_every_target_and_check_is_open_to_the_balancer_and_to_nobody_else
         let open = arguments("aws-alb", input, "aws_vpc_security_group_egress_rule", "/to_port");
         let checked = arguments("aws-alb", input, "aws_lb_target_group", "/health_check/port");
         for port in checked.iter().filter_map(Value::as_str) {
-            assert!(open.iter().any(|open| open.to_string() == port), "{input}: {port} of {open:?}");
+            assert!(open.iter().any(|open| open.as_u64() == port.parse().ok()), "{input}: {port} of {open:?}");
         }
     }
 }
