@@ -100,6 +100,7 @@ pub struct Ask {
 #[command(after_help = "Examples:
   fermata connections                       all live tunnels
   fermata connections list --to web.2
+  fermata connections --follow              and a line for each that opens or ends
   fermata connections close --id 17
   fermata connections close --client 203.0.113.9")]
 pub struct Connections {
@@ -118,7 +119,7 @@ pub struct Connections {
     /// Close all of them.
     #[arg(long, conflicts_with_all = ["id", "to", "client"])]
     pub all: bool,
-    /// List them again and again.
+    /// Go on with a line for each that opens or ends, until Ctrl-C; with --format json an object a line.
     #[arg(long)]
     pub follow: bool,
     /// Which fermata.

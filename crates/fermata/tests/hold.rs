@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use std::net::TcpStream as PlainStream;
 
 use futures_util::{SinkExt, StreamExt};
-use support::{Fermata, Folder, TlsFront, free_port, until};
+use rustix::process::Signal;
+use support::{Fermata, Folder, PATIENCE, Process, TlsFront, free_port, until};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -36,6 +38,15 @@ fn ask(fermata: &Fermata, arguments: &[&str]) -> (Option<i32>, String, String) {
     all.extend(["--state-dir", "state"]);
     let ended = fermata.folder.run(&all);
     (ended.code, ended.stdout, ended.stderr)
+}
+
+/// The rows of `fermata connections`, asked for while this thread's tunnels go on.
+async fn list(fermata: &Fermata, filter: &[&str]) -> Vec<serde_json::Value> {
+    let mut command = fermata.folder.command(&["connections", "--format", "json", "--state-dir", "state"]);
+    command.args(filter);
+    let asked = tokio::task::spawn_blocking(move || command.output().expect("fermata runs"));
+    let output = asked.await.expect("no panic");
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 fn live(fermata: &Fermata) -> BTreeMap<String, u64> {
@@ -289,6 +300,102 @@ fn a_service_that_left_the_file_is_drained_and_stopped() {
     });
     fermata.process.wait_for("that side is gone", |line| line.contains("side.1 has stopped"));
     until("its port is closed", || PlainStream::connect(("127.0.0.1", other)).is_err());
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[test]
+fn the_list_tells_everything_of_a_tunnel_and_can_be_narrowed() {
+    let (port, https) = (free_port(), free_port());
+    let text = file(port, free_port(), "tls: {certificates: [{cert: app.pem, key: app.key}]}\n")
+        .replace(&format!("http: {port}"), &format!("http: {port}, https: {https}"))
+        .replace("websocket: {", "websocket: {keepalive: 1s, ");
+    let folder = Folder::new(&text);
+    certify(&folder);
+    let fermata = folder.up();
+    let front = TlsFront::of(https, &fermata.folder.path().join("app.pem"));
+    runtime().block_on(async {
+        let mut request = format!("ws://127.0.0.1:{}/", front.port).into_client_request().expect("a URL");
+        request.headers_mut().insert("sec-websocket-protocol", "fermata-echo".parse().expect("a value"));
+        let mut secure = connect_async(request).await.expect("a tunnel opens").0;
+        let mut clear = open(port).await;
+        for socket in [&mut secure, &mut clear] {
+            socket.send(Message::text("12345")).await.expect("the tunnel takes a message");
+            assert_eq!(socket.next().await.expect("open").expect("a message"), Message::text("12345"));
+        }
+        // Both answer Pings while they are read.
+        let reading = JoinSet::from_iter([ending(secure), ending(clear)]);
+        let is_known = |row: &serde_json::Value| row["ping"].as_array().expect("two").iter().all(|one| !one.is_null());
+        let pinged = async {
+            loop {
+                let rows = list(&fermata, &[]).await;
+                if rows.iter().all(is_known) {
+                    return rows;
+                }
+            }
+        };
+        let rows = tokio::time::timeout(PATIENCE, pinged).await.expect("every Ping is answered");
+        let told = |row: &serde_json::Value| {
+            let mut row = row.clone();
+            for moment in ["age", "idle", "ping"] {
+                row.as_object_mut().expect("an object").remove(moment).expect("it is there");
+            }
+            row
+        };
+        let row = |id: u8, protocol: Option<&str>, tls_version: Option<&str>| {
+            serde_json::json!({
+                "id": id, "client": "127.0.0.1", "service": "web", "instance": "web.1", "carries": "websocket",
+                "http": "HTTP/1.1", "protocol": protocol, "tls": tls_version.is_some(), "tls_version": tls_version,
+                "bytes": [11, 7], "messages": [1, 1],
+            })
+        };
+        let expected = [row(1, Some("fermata-echo"), Some("1.3")), row(2, None, None)];
+        assert_eq!(rows.iter().map(told).collect::<Vec<_>>(), expected);
+        let narrowed: [(&[&str], &[u64]); 5] = [
+            (&["--id", "2"], &[2]),
+            (&["--to", "web"], &[1, 2]),
+            (&["--to", "web.1", "--client", "127.0.0.1"], &[1, 2]),
+            (&["--to", "web.2"], &[]),
+            (&["--client", "127.0.0.2"], &[]),
+        ];
+        for (filter, expected) in narrowed {
+            let rows = list(&fermata, filter).await;
+            let ids: Vec<u64> = rows.iter().map(|row| row["id"].as_u64().expect("a number")).collect();
+            assert_eq!(ids, expected, "{filter:?}");
+        }
+        drop(reading);
+    });
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[test]
+fn what_becomes_of_tunnels_can_be_followed() {
+    let port = free_port();
+    let fermata = Fermata::up(&file(port, free_port(), ""));
+    let follow = |more: &[&str]| {
+        let arguments = [&["connections", "--follow", "--state-dir", "state"], more].concat();
+        Process::start(&mut fermata.folder.command(&arguments))
+    };
+    runtime().block_on(async {
+        let first = open(port).await;
+        let (mut people, program) = (follow(&[]), follow(&["--format", "json"]));
+        people.wait_for("who is there", |line| line.starts_with("1   127.0.0.1"));
+        program.wait_for("who is there", |line| line.starts_with(r#"{"change":"live","id":1,"#));
+        let mut second = open(port).await;
+        people.wait_for("who has come", |line| line == "+ 2  127.0.0.1  web.1  websocket");
+        program.wait_for("who has come", |line| line.starts_with(r#"{"change":"opened","id":2,"#));
+        second.close(None).await.expect("a tunnel that can be closed");
+        assert_eq!(ending(second).await.0, 1006, "a Close without a code is answered by one");
+        let gone = |line: &str| {
+            line.starts_with("- 2  127.0.0.1  web.1  client-close 1005 after ")
+                && line.ends_with(" s, messages 0 / 0, bytes 6 / 2")
+        };
+        people.wait_for("who has gone", gone);
+        program.wait_for("who has gone", |line| line.contains(r#""change":"ended","id":2,"#));
+        people.signal(Signal::INT);
+        people.wait();
+        drop(first);
+        program.wait_for("who has gone", |line| line.contains(r#""change":"ended","id":1,"#));
+    });
     assert_eq!(fermata.stop().code, Some(0));
 }
 

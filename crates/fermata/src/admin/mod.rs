@@ -8,7 +8,8 @@ mod server;
 
 pub use client::{CallError, call};
 pub use protocol::{
-    ConnectionRow, Count, Filter, InstanceRow, PortRow, Reply, Request, ServiceRow, Status, Target, TunnelFigures,
+    ConnectionRow, Count, EndedRow, Filter, InstanceRow, PortRow, Reply, Request, ServiceRow, Status, Target,
+    TunnelFigures,
 };
 pub use server::{Asked, Asking, ControlSocket, SocketFile};
 

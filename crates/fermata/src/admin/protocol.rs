@@ -15,6 +15,9 @@ pub enum Request {
     Status,
     /// The live tunnels: [`Reply::Connections`].
     Connections(Filter),
+    /// The live tunnels, and what becomes of tunnels from then on: [`Reply::Connections`], [`Reply::Opened`],
+    /// [`Reply::Ended`].
+    Follow(Filter),
     /// Close tunnels now.
     Close(Filter),
     /// Close tunnels over a time, by default over their service's `drain`.
@@ -101,6 +104,10 @@ pub enum Reply {
         /// By number.
         connections: Vec<ConnectionRow>,
     },
+    /// A tunnel was opened.
+    Opened(ConnectionRow),
+    /// A tunnel has ended.
+    Ended(EndedRow),
     /// A line of output.
     Line {
         /// Which instance.
@@ -205,8 +212,12 @@ pub struct ConnectionRow {
     pub instance: String,
     /// `websocket` or `tcp`.
     pub carries: String,
+    /// The HTTP of the client's handshake, `HTTP/1.1`.
+    pub http: Option<String>,
     /// Whether the client came over TLS.
     pub tls: bool,
+    /// Which version of it: `1.2` or `1.3`.
+    pub tls_version: Option<String>,
     /// Seconds since it was opened.
     pub age: f32,
     /// Seconds since a message last passed.
@@ -219,4 +230,27 @@ pub struct ConnectionRow {
     pub protocol: Option<String>,
     /// How long the last Pong of the client and of the service took, in milliseconds.
     pub ping: [Option<f32>; 2],
+}
+
+/// One tunnel that has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndedRow {
+    /// Its number.
+    pub id: u64,
+    /// The client's address.
+    pub client: IpAddr,
+    /// The service.
+    pub service: String,
+    /// The instance.
+    pub instance: String,
+    /// Why, as in the log.
+    pub cause: String,
+    /// The close code that the client saw; 1006 for none.
+    pub code: u16,
+    /// Seconds that it lived.
+    pub age: f32,
+    /// Bytes from the client and from the service.
+    pub bytes: [u64; 2],
+    /// Messages from the client and from the service.
+    pub messages: [u64; 2],
 }

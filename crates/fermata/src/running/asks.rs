@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fermata_wire::{Close, Code};
+use tokio::sync::broadcast::error::RecvError;
 
 use super::Running;
 use super::seen::reply_of;
 use crate::admin::{
-    Asking, ConnectionRow, Count, Filter, InstanceRow, PortRow, Reply, Request, ServiceRow, Status, Target,
+    Asking, ConnectionRow, Count, EndedRow, Filter, InstanceRow, PortRow, Reply, Request, ServiceRow, Status, Target,
     TunnelFigures,
 };
 use crate::public::PublicPort;
 use crate::run::Line;
 use crate::running::Notice;
-use crate::tunnel::{Entry, Kind, TunnelId, Which};
+use crate::tunnel::{Change, Departure, Entry, Kind, TunnelId, Which};
 
 /// Whether it goes on after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,7 @@ impl Running {
                 let connections = entries.iter().map(row_of).collect();
                 asking.reply(Reply::Connections { connections }).await;
             }
+            Request::Follow(filter) => self.follow_connections(which(filter), asking).await,
             Request::Close(filter) => {
                 let close = Arc::new(Close::new(Code::GOING_AWAY, "closed by the operator"));
                 let count = self.workers.drain(&which(filter), &close, Duration::ZERO).await;
@@ -56,6 +58,30 @@ impl Running {
             }
         }
         Onward::Go
+    }
+
+    /// Tells what becomes of some tunnels, until nobody listens any more.
+    async fn follow_connections(&self, which: Which, asking: Asking) {
+        // First, so that nothing is missed in between; who is opened just then is told of twice.
+        let mut changes = self.shared.ledger.follow();
+        let connections = self.workers.list(&which).await.iter().map(row_of).collect();
+        asking.reply(Reply::Connections { connections }).await;
+        tokio::task::spawn_local(async move {
+            loop {
+                let reply = match changes.recv().await {
+                    Ok(change) if !which.concerns(&change) => continue,
+                    Ok(Change::Opened(entry)) => Reply::Opened(row_of(&entry)),
+                    Ok(Change::Ended(departure)) => Reply::Ended(ended_row_of(&departure)),
+                    Err(RecvError::Lagged(count)) => {
+                        Reply::Progress { text: format!("{count} changes came faster than they could be told") }
+                    }
+                    Err(RecvError::Closed) => return,
+                };
+                if !asking.reply(reply).await {
+                    return;
+                }
+            }
+        });
     }
 
     async fn logs(&mut self, service: Option<String>, follow: bool, asking: Asking) {
@@ -199,13 +225,30 @@ fn row_of(entry: &Entry) -> ConnectionRow {
             Kind::WebSocket => "websocket".into(),
             Kind::Raw => "tcp".into(),
         },
+        http: entry.http.map(|version| format!("{version:?}")),
         tls: entry.tls,
+        tls_version: entry.tls_version.map(str::to_owned),
         age: entry.age.as_secs_f32(),
         idle: entry.idle.as_secs_f32(),
         bytes: entry.bytes,
         messages: entry.messages,
         protocol: entry.protocol.as_deref().map(str::to_owned),
         ping: entry.round_trips.map(|trip| trip.map(|trip| trip.as_secs_f32() * 1000.0)),
+    }
+}
+
+fn ended_row_of(departure: &Departure) -> EndedRow {
+    let Departure { id, client, service, instance, ending } = departure;
+    EndedRow {
+        id: id.0,
+        client: *client,
+        service: service.to_string(),
+        instance: instance.to_string(),
+        cause: ending.cause.to_string(),
+        code: ending.code.0,
+        age: ending.lived.as_secs_f32(),
+        bytes: ending.bytes,
+        messages: ending.messages,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
+use rustls::ProtocolVersion;
 
 use super::record::{EndRecord, Length};
 use super::tick::{Fraction, Tick, Trip};
@@ -217,6 +218,15 @@ impl End {
         self.trip.time()
     }
 
+    /// The version of TLS that is spoken here, as people write it.
+    pub(super) fn tls_version(&self) -> Option<&'static str> {
+        match self.tls.as_ref()?.facts().protocol_version()? {
+            ProtocolVersion::TLSv1_2 => Some("1.2"),
+            ProtocolVersion::TLSv1_3 => Some("1.3"),
+            _ => None,
+        }
+    }
+
     /// Whether it has a TLS session.
     pub(super) fn has_tls(&self) -> bool {
         self.tls.is_some()
@@ -314,19 +324,27 @@ impl End {
         self.shut_when_all_is_sent();
     }
 
-    /// Has the kernel probe a silent peer, and end the connection where it doesn't answer, or doesn't acknowledge what was
-    /// sent (tcp(7), `SO_KEEPALIVE` and `TCP_USER_TIMEOUT`): for what knows no Ping, and for hosts that are gone.
+    /// Has the kernel probe a silent peer, and end the connection where it doesn't answer (tcp(7), `SO_KEEPALIVE`): for
+    /// what knows no Ping, and beneath those that do.
     pub(super) fn probe(&self, silence: Duration, patience: Duration) {
         const PROBES: u32 = 4;
         let second = Duration::from_secs(1);
-        let millis = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         if let Some(socket) = &self.socket {
             // A UNIX socket refuses all this. It needs none of it: the kernel knows when its peer is gone.
             let _ = sockopt::set_tcp_keepidle(socket, silence.max(second))
                 .and_then(|()| sockopt::set_tcp_keepintvl(socket, (patience / PROBES).max(second)))
                 .and_then(|()| sockopt::set_tcp_keepcnt(socket, PROBES))
-                .and_then(|()| sockopt::set_tcp_user_timeout(socket, millis(silence + patience)))
                 .and_then(|()| sockopt::set_socket_keepalive(socket, true));
+        }
+    }
+
+    /// Has the kernel end the connection when what was sent stays unacknowledged, or the peer's window closed, for so long
+    /// (tcp(7), `TCP_USER_TIMEOUT`).
+    pub(super) fn give_up_after(&self, silence: Duration) {
+        if let Some(socket) = &self.socket {
+            let millis = u32::try_from(silence.as_millis()).unwrap_or(u32::MAX);
+            // UNIX sockets refuse this, too; and zero would be the system's own patience.
+            let _ = sockopt::set_tcp_user_timeout(socket, millis.max(1000));
         }
     }
 

@@ -24,7 +24,7 @@ use slab::Slab;
 use super::card::Card;
 use super::end::{Reading, Scratch};
 use super::frozen::Frozen;
-use super::ledger::{Entry, Ledger};
+use super::ledger::{Change, Entry, Ledger};
 use super::pump::Until;
 use super::slot::{BOTH, Stage, Tunnel};
 use super::spread::{Others, Spread};
@@ -144,6 +144,7 @@ impl Engine {
         let slot = self.tunnels.insert(Tunnel::new(client, service, kind, card, now));
         self.due.resize(self.due.len().max(slot + 1), Tick::NEVER);
         let tunnel = &mut self.tunnels[slot];
+        self.ledger.tell(|| Change::Opened(tunnel.entry(since, now)));
         for (from, bytes) in BOTH.into_iter().zip(unread) {
             self.scratch.clear();
             self.scratch.plain.extend_from_slice(&bytes);

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fermata_wire::Code;
+use tokio::sync::broadcast;
 
 use super::card::{Card, TunnelId};
 use super::ending::{Cause, Ending};
@@ -29,6 +30,10 @@ pub struct Entry {
     pub kind: Kind,
     /// Whether the client came over TLS.
     pub tls: bool,
+    /// Which version of it.
+    pub tls_version: Option<&'static str>,
+    /// The HTTP of the client's handshake.
+    pub http: Option<http::Version>,
     /// Since it was opened.
     pub age: Duration,
     /// Since a message last passed.
@@ -43,15 +48,67 @@ pub struct Entry {
     pub protocol: Option<Arc<str>>,
 }
 
+/// Something that has become of a tunnel.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// It was opened.
+    Opened(Entry),
+    /// It has ended.
+    Ended(Departure),
+}
+
+/// A tunnel that has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Departure {
+    /// Its name.
+    pub id: TunnelId,
+    /// The client's address.
+    pub client: IpAddr,
+    /// The service.
+    pub service: Arc<str>,
+    /// The instance.
+    pub instance: Arc<str>,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// So many changes somebody who follows them may be behind; what is older is lost to them.
+const REMEMBERED: usize = 4096;
+
 /// The figures of all tunnels of the process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
     next: AtomicU64,
     live: AtomicU64,
     endings: Mutex<BTreeMap<(&'static str, Code), u64>>,
+    changes: broadcast::Sender<Change>,
+}
+
+impl Default for Ledger {
+    fn default() -> Ledger {
+        Ledger {
+            next: AtomicU64::new(0),
+            live: AtomicU64::new(0),
+            endings: Mutex::default(),
+            changes: broadcast::Sender::new(REMEMBERED),
+        }
+    }
 }
 
 impl Ledger {
+    /// Everything that becomes of tunnels from now on.
+    pub fn follow(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// Tells those who follow, if there are any.
+    pub(super) fn tell(&self, change: impl FnOnce() -> Change) {
+        if self.changes.receiver_count() > 0 {
+            // They may have gone in between.
+            let _ = self.changes.send(change());
+        }
+    }
+
     /// A fresh name for a tunnel.
     pub fn name(&self) -> TunnelId {
         TunnelId(self.next.fetch_add(1, Ordering::Relaxed) + 1)
@@ -99,6 +156,10 @@ impl Ledger {
         if let Ok(mut endings) = self.endings.lock() {
             *endings.entry((ending.cause.name(), ending.code)).or_default() += 1;
         }
+        self.tell(|| {
+            let (service, instance) = (card.lease.service().clone(), card.lease.instance().clone());
+            Change::Ended(Departure { id: card.id, client: card.client(), service, instance, ending: ending.clone() })
+        });
         tracing::info!(
             target: "tunnel",
             id = card.id.0,

@@ -61,10 +61,7 @@ pub(super) const BOTH: [Side; 2] = [Side::Client, Side::Service];
 impl Tunnel {
     pub(super) fn new(client: Parts, service: Parts, kind: Kind, card: Card, now: Tick) -> Tunnel {
         let (client, service) = (End::new(client, now), End::new(service, now));
-        if let Some(keepalive) = card.limits.keepalive {
-            client.probe(keepalive, card.limits.pong_timeout);
-            service.probe(keepalive, card.limits.pong_timeout);
-        }
+        watched_by_the_kernel([&client, &service], kind, &card);
         Tunnel {
             client,
             service,
@@ -152,6 +149,9 @@ impl Tunnel {
             instance: lease.instance().clone(),
             kind,
             tls: *tls,
+            tls_version: self.client.tls_version(),
+            // Only over HTTP/1.1 does a whole connection become a tunnel (RFC 6455 4.1, RFC 8441 4).
+            http: (kind == Kind::WebSocket).then_some(http::Version::HTTP_11),
             age: now.saturating_duration_since(*since),
             idle: tick.time_since(self.moved),
             bytes,
@@ -171,6 +171,19 @@ impl Tunnel {
         };
         let cause = self.cause.clone().unwrap_or(Cause::Ended);
         Ending { cause, code, lived: now.saturating_duration_since(self.card.since), bytes, messages }
+    }
+}
+
+/// Has the kernel notice, in the same times, what Pings notice, and where none can be sent: when peers are gone.
+fn watched_by_the_kernel(ends: [&End; 2], kind: Kind, card: &Card) {
+    let Some(keepalive) = card.limits.keepalive else { return };
+    let patience = card.limits.pong_timeout;
+    for end in ends {
+        end.probe(keepalive, patience);
+        // Nobody knows of a raw stream whether a reader who pauses, for hours perhaps, does so for a reason.
+        if kind == Kind::WebSocket {
+            end.give_up_after(keepalive + patience);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 use super::card::{Card, TunnelId};
 use super::engine::{Engine, Left};
 use super::frozen::Frozen;
-use super::ledger::Entry;
+use super::ledger::{Change, Entry};
 use super::spread::Spread;
 use crate::os::Readable;
 
@@ -69,9 +69,21 @@ impl Which {
     }
 
     fn has(&self, card: &Card) -> bool {
-        (self.ids.is_empty() || self.ids.contains(&card.id))
-            && self.to.as_ref().is_none_or(|name| name == card.lease.service() || name == card.lease.instance())
-            && self.client.is_none_or(|client| client == card.client())
+        self.names(card.id, card.lease.service(), card.lease.instance(), card.client())
+    }
+
+    /// Whether a change is one of theirs.
+    pub fn concerns(&self, change: &Change) -> bool {
+        match change {
+            Change::Opened(one) => self.names(one.id, &one.service, &one.instance, one.client),
+            Change::Ended(one) => self.names(one.id, &one.service, &one.instance, one.client),
+        }
+    }
+
+    fn names(&self, id: TunnelId, service: &Arc<str>, instance: &Arc<str>, client: IpAddr) -> bool {
+        (self.ids.is_empty() || self.ids.contains(&id))
+            && self.to.as_ref().is_none_or(|name| name == service || name == instance)
+            && self.client.is_none_or(|one| one == client)
     }
 }
 

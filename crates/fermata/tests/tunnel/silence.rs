@@ -266,20 +266,22 @@ fn a_long_message_under_way_is_no_idleness() {
     assert!(!world.client().has_close());
 }
 
-/// It has no Pings of ours.
+/// Beneath the Pings of a WebSocket, and instead of them for a raw tunnel, whose reader may pause as long as it likes.
 #[test]
-fn the_peers_of_a_raw_tunnel_are_probed_by_the_kernel() {
-    for wiring in WIRINGS {
+fn peers_are_probed_by_the_kernel_too() {
+    for (wiring, kind) in WIRINGS.into_iter().flat_map(|wiring| [(wiring, Kind::WebSocket), (wiring, Kind::Raw)]) {
         let mut world = world();
         let ((client, client_leg), (service, service_leg)) = (wiring.client(), wiring.service());
         let sockets = [&client_leg, &service_leg].map(|leg| leg.socket.try_clone().expect("a descriptor"));
-        world.adopt(client_leg, service_leg, Kind::Raw);
+        world.adopt(client_leg, service_leg, kind);
         for (socket, is_tcp) in sockets.iter().zip([true, wiring.service == Service::Tcp]) {
             assert_eq!(sockopt::socket_keepalive(socket), Ok(is_tcp));
             if is_tcp {
                 let (idle, interval) = (sockopt::tcp_keepidle(socket), sockopt::tcp_keepintvl(socket));
                 let probes = sockopt::tcp_keepcnt(socket);
                 assert_eq!((idle, interval, probes), (Ok(SECOND * 25), Ok(SECOND * 5), Ok(4)));
+                let patience = if kind == Kind::WebSocket { 45_000 } else { 0 };
+                assert_eq!(sockopt::tcp_user_timeout(socket), Ok(patience));
             }
         }
         drop((sockets, client, service));
