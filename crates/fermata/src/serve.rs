@@ -24,7 +24,7 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::front::{self, Answer, Ended, HeadLimits, Seen};
 use crate::http::{
@@ -108,7 +108,8 @@ pub async fn connection(
     let gateway = worker.gateway();
     let seen = tokio::select! {
         seen = front::greet(stream.into(), config, arrival.port(), gateway.head_timeout) => seen,
-        () = left(&mut leaving) => Seen::Gone,
+        // Behind another process, who has come here already is served here.
+        () = off(&mut leaving) => Seen::Gone,
     };
     let leg = match seen {
         Seen::Clear(leg) => leg,
@@ -124,9 +125,13 @@ pub async fn connection(
         Seen::Gone => return Ok(()),
     };
     let limits = HeadLimits { size: gateway.max_head, time: gateway.head_timeout };
+    let begun = Notify::new();
     let open = async |request| worker.answer_first(request, arrival).await;
-    let answer = |request| worker.answer(request, arrival);
-    let ended = front::converse(leg, limits, left(&mut leaving), open, answer).await;
+    let answer = |request| {
+        begun.notify_one();
+        worker.answer(request, arrival)
+    };
+    let ended = front::converse(leg, limits, last_request(&mut leaving, &begun), open, answer).await;
     match ended {
         Ended::Tunnel(client, Agreed { service, card }) => {
             worker.hold(client, service, Kind::WebSocket, card, &leaving);
@@ -141,9 +146,20 @@ pub async fn connection(
     Ok(())
 }
 
-async fn left(leaving: &mut Leaving) {
+/// Returns when the request of now is to be the last: behind another process, once there is one.
+async fn last_request(leaving: &mut Leaving, begun: &Notify) {
     // Without anybody who could say so, the gateway has left.
-    let _ = leaving.wait_for(Stay::is_over).await;
+    let is_off = leaving.wait_for(Stay::is_over).await.map_or(true, |stay| matches!(*stay, Stay::Off(_)));
+    if !is_off {
+        tokio::select! {
+            () = begun.notified() => {}
+            () = off(leaving) => {}
+        }
+    }
+}
+
+async fn off(leaving: &mut Leaving) {
+    let _ = leaving.wait_for(|stay| matches!(stay, Stay::Off(_))).await;
 }
 
 async fn refuse(leg: Leg, refusal: &Refusal, client: IpAddr) {

@@ -5,6 +5,7 @@ mod support;
 
 mod actor;
 mod clients;
+mod everything;
 mod guard;
 mod junk;
 mod manager;

@@ -1,12 +1,14 @@
 //! Tunnels that cannot move: those whose TLS is this process's. They stay in it until they end.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 
 use futures_util::StreamExt;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::clients::{Socket, ask_meanwhile, echo, file, open, pid, runtime, upgrade};
-use crate::support::{Fermata, Folder, TlsFront, free_port, until};
+use crate::support::{Fermata, Folder, PATIENCE, TlsFront, free_port, until};
 
 /// With an http and an https port.
 fn up(http: u16, https: u16) -> (Fermata, TlsFront) {
@@ -95,4 +97,59 @@ fn a_stop_reaches_what_has_stayed_and_what_has_moved() {
     assert_eq!((tls, clear), (Some(1001), Some(1001)));
     assert_eq!(fermata.process.wait().code(), Some(0), "{}", fermata.process.transcript());
     assert_eq!(fermata.process.stderr.whole().matches("cause=drained").count(), 2, "{}", fermata.process.transcript());
+}
+
+#[test]
+fn a_handshake_and_a_request_that_had_begun_before_end_in_the_old_process() {
+    let port = free_port();
+    let fermata = Fermata::up(&file(port, free_port(), ""));
+    let connect = || {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a public port");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream
+    };
+    let handshake = b"GET / HTTP/1.1\r\nHost: app\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let (mut socket, mut silent, mut request) = (connect(), connect(), connect());
+    socket.write_all(&handshake[..40]).expect("half of it");
+    request.write_all(b"POST /echo HTTP/1.1\r\nHost: app\r\nContent-Length: 10\r\n\r\nfirst").expect("half of it");
+    // The one that waits in the kernel behind them has been accepted with them.
+    until("all have been accepted", || accepted(port) == 3);
+    runtime().block_on(async {
+        let done = upgrade(&fermata).await;
+        assert!(done.ends_with(": 0 tunnels went along\n"), "{done}");
+        socket.write_all(&handshake[40..]).expect("the other half");
+        silent.write_all(handshake).expect("all of it");
+        for socket in [&mut socket, &mut silent] {
+            assert_eq!(head(socket), "HTTP/1.1 101 Switching Protocols");
+            // "hello", masked with zeros, and its echo.
+            socket.write_all(&[0x81, 0x85, 0, 0, 0, 0, b'h', b'e', b'l', b'l', b'o']).expect("a tunnel");
+            let mut echoed = [0; 7];
+            socket.read_exact(&mut echoed).expect("the echo");
+            assert_eq!(&echoed, b"\x81\x05hello");
+        }
+        request.write_all(b" then").expect("the other half");
+        assert_eq!(head(&mut request), "HTTP/1.1 200 OK");
+    });
+    drop((socket, silent, request));
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+/// How many connections to this port wait for nobody to accept them (`proc_net_tcp(5)`: established, with an inode).
+fn accepted(port: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("proc is mounted");
+    let local = format!("0100007F:{port:04X}");
+    let lines = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    lines.filter(|fields| fields.len() > 9 && fields[1] == local && fields[3] == "01" && fields[9] != "0").count()
+}
+
+/// The first line of an answer, of which the head is taken off.
+fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("a whole head");
+        head.push(byte[0]);
+    }
+    String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned()
 }
