@@ -43,6 +43,19 @@ pub struct Workers {
     doors: watch::Sender<Doors>,
     /// Its receivers are the connections that have not ended or become tunnels.
     leaving: watch::Sender<Stay>,
+    /// Where else it is to be known that tunnels are drained.
+    drains: Option<mpsc::UnboundedSender<Drain>>,
+}
+
+/// Some tunnels are being drained.
+#[derive(Debug, Clone)]
+pub struct Drain {
+    /// Which.
+    pub which: Which,
+    /// What they are told.
+    pub close: Arc<Close>,
+    /// Over this time.
+    pub over: Duration,
 }
 
 /// The listeners that are accepted from now.
@@ -75,6 +88,7 @@ impl Workers {
             commands: Vec::new(),
             doors: watch::Sender::default(),
             leaving: watch::Sender::default(),
+            drains: None,
         };
         for core in 0..cores {
             let (commands, received) = mpsc::unbounded_channel();
@@ -95,6 +109,10 @@ impl Workers {
 
     /// Says `close` to some tunnels, spread over a time; returns how many they are.
     pub async fn drain(&self, which: &Which, close: &Arc<Close>, over: Duration) -> usize {
+        if let Some(drains) = &self.drains {
+            // Nobody may be there who wants to know.
+            let _ = drains.send(Drain { which: which.clone(), close: close.clone(), over });
+        }
         self.drain_spread(which, close, over, None).await
     }
 
@@ -156,6 +174,11 @@ impl Workers {
                 let _ = done.await;
             }
         }
+    }
+
+    /// From now on tells of every drain.
+    pub fn tell_drains(&mut self, drains: mpsc::UnboundedSender<Drain>) {
+        self.drains = Some(drains);
     }
 
     /// How many threads there are.

@@ -62,11 +62,6 @@ impl Channel {
         Ok(Channel { socket: UnixStream::from_std(socket)?, came: Vec::new(), descriptors: VecDeque::new() })
     }
 
-    /// The socket alone.
-    pub fn into_socket(self) -> io::Result<OwnedFd> {
-        self.socket.into_std().map(OwnedFd::from)
-    }
-
     /// Says something that nothing belongs to.
     pub async fn say(&mut self, said: &impl Serialize) -> io::Result<()> {
         self.send(said, &[], &[]).await

@@ -1,7 +1,7 @@
 //! The old process as the new one sees it: heard to the end, and answered when everything is taken in.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use super::channel::{Channel, Message};
 use super::manifest::{Answer, Begin, Estate, Hello, VERSION, Word};
@@ -11,23 +11,6 @@ use crate::tunnel::Record;
 #[derive(Debug)]
 pub struct Heir {
     channel: Channel,
-}
-
-/// What is left of the channel: as long as it holds, the old process may stay with what could not move. A process that is
-/// replaced in its turn hands it on.
-#[derive(Debug)]
-pub struct Tie(OwnedFd);
-
-impl Tie {
-    /// One that was handed on.
-    pub fn new(socket: OwnedFd) -> Tie {
-        Tie(socket)
-    }
-
-    /// To hand it on.
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
 }
 
 /// What it gets.
@@ -85,13 +68,12 @@ impl Heir {
     }
 
     /// Says that everything is taken in, and takes it over. With an error it is still the old one's.
-    pub async fn take(mut self) -> io::Result<Tie> {
+    pub async fn take(mut self) -> io::Result<()> {
         self.channel.say(&Answer::Ready).await?;
         match self.hear().await?.said {
-            Word::Go => self.channel.say(&Answer::Taken).await?,
-            said => return Err(nonsense(&said)),
+            Word::Go => self.channel.say(&Answer::Taken).await,
+            said => Err(nonsense(&said)),
         }
-        self.channel.into_socket().map(Tie)
     }
 
     async fn hear(&mut self) -> io::Result<Message<Word>> {

@@ -3,7 +3,7 @@
 //! [`Hello`] and [`Begin`] carry the number of the words that follow. They themselves never change: a process that speaks
 //! another number must be able to read that it does.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,7 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Word {
     /// Everything but the tunnels. Its descriptors: the lock, the control socket, the guard's socket where there is one,
-    /// the ties to processes that have stayed behind, and those of the instances.
+    /// the ties to processes that stay behind, and those of the instances.
     Estate(Box<Estate>),
     /// Some tunnels, with their bytes and sockets.
     Tunnels(Vec<Record>),
@@ -85,8 +85,8 @@ pub struct Estate {
     pub age: Duration,
     /// Whether somebody above waits for the end of the line, and speaks through a socket.
     pub guarded: bool,
-    /// How many processes have stayed behind, each with a tie.
-    pub ties: usize,
+    /// The tunnels of each process that stays behind, of which there is a tie: the one that hands over comes last.
+    pub behind: Vec<Vec<Staying>>,
     /// Instances that were started.
     pub instances: Vec<Handed>,
     /// What is known of all instances.
@@ -103,8 +103,19 @@ pub struct Estate {
     pub last_tunnel: u64,
     /// How many tunnels ended, by cause and close code.
     pub endings: Vec<(String, u16, u64)>,
-    /// Tunnels that stay with the old one until their end.
-    pub staying: u64,
+}
+
+/// A tunnel that stays in an older process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staying {
+    /// Its name.
+    pub id: u64,
+    /// The client's address.
+    pub client: IpAddr,
+    /// The service.
+    pub service: String,
+    /// The instance.
+    pub instance: String,
 }
 
 /// What is known of an instance.

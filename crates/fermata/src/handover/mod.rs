@@ -25,9 +25,11 @@ mod guard;
 mod heir;
 pub mod manifest;
 mod successor;
+mod tie;
 
 pub use channel::{Channel, Message};
 pub use child::Child;
 pub use guard::{Guard, Ward, Word};
-pub use heir::{Heir, Inherited, Tie};
-pub use successor::{Call, Left, Successor};
+pub use heir::{Heir, Inherited};
+pub use successor::{Call, Successor};
+pub use tie::{AreToEnd, HaveEnded, Tie};

@@ -33,27 +33,6 @@ pub struct Call {
     pub arguments: Vec<OsString>,
 }
 
-/// A process that has taken over.
-#[derive(Debug)]
-pub struct Left {
-    child: Child,
-    channel: Channel,
-}
-
-impl Left {
-    /// Its process.
-    pub fn pid(&self) -> i32 {
-        self.child.pid()
-    }
-
-    /// The process; and what returns when that wants nobody to stay behind any more, or is gone.
-    pub fn apart(self) -> (Child, impl Future<Output = ()>) {
-        let Left { child, mut channel } = self;
-        // It says nothing more.
-        (child, async move { while let Ok(Some(_)) = channel.hear::<Answer>().await {} })
-    }
-}
-
 /// A process that is prepared to take over.
 #[derive(Debug)]
 pub struct Successor {
@@ -192,7 +171,7 @@ impl Successor {
         estate: Estate,
         descriptors: &[BorrowedFd<'_>],
         tunnels: &[&Frozen],
-    ) -> Result<Left, String> {
+    ) -> Result<Child, String> {
         let outcome = match timeout(MOVED_WITHIN, self.tell(estate, descriptors, tunnels)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failed::Slow(MOVED_WITHIN)),
@@ -200,7 +179,7 @@ impl Successor {
         match outcome {
             Ok(()) => {
                 self.child.release();
-                Ok(Left { child: self.child, channel: self.channel })
+                Ok(self.child)
             }
             Err(failed) => {
                 let Successor { child, mut channel, .. } = self;

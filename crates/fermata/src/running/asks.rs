@@ -37,7 +37,7 @@ impl Running {
             Request::Follow(filter) => self.follow_connections(which(filter), asking).await,
             Request::Close(filter) => {
                 let close = Arc::new(Close::new(Code::GOING_AWAY, "closed by the operator"));
-                let count = self.workers.drain(&which(filter), &close, Duration::ZERO).await;
+                let count = self.drain_all(&which(filter), &close, Duration::ZERO).await;
                 asking.done(format!("{count} tunnels are being closed")).await;
             }
             Request::Drain { target, over } => self.drain(target, over, &asking).await,
@@ -117,8 +117,14 @@ impl Running {
             self.pools.remove(&service.name, &target.0);
         }
         let close = Arc::new(Close::new(Code::RESTART, "the service restarts"));
-        let count = self.workers.drain(&Which::to(target.0), &close, over).await;
+        let count = self.drain_all(&Which::to(target.0), &close, over).await;
         asking.done(format!("{count} tunnels are being closed over {} s", over.as_secs_f32())).await;
+    }
+
+    /// Here, and in older processes.
+    async fn drain_all(&self, which: &Which, close: &Arc<Close>, over: Duration) -> usize {
+        let behind: usize = self.behind.iter().map(|older| older.how_many(which)).sum();
+        self.workers.drain(which, close, over).await + behind
     }
 
     fn instance_of(&self, name: &str) -> Option<Arc<str>> {

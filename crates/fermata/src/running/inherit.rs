@@ -12,10 +12,12 @@ use arc_swap::ArcSwap;
 use fermata_spec::{Spec, WebSocket};
 use fermata_wire::Code;
 use rustls::ServerConfig;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::authority::Authority;
+use super::behind::{Behind, pass_on};
 use super::seen::{Seen, Tail, Waiting, state_of};
 use super::{Channels, Control, Notice, Outside, Running, system, watch};
 use crate::admin::ControlSocket;
@@ -74,17 +76,22 @@ impl Running {
             }
         };
         // Nothing that can fail is left.
-        let tie = heir.take().await.map_err(system)?;
+        heir.take().await.map_err(system)?;
 
         let Prepared { spec, plan, ports, bound, certificates: loaded, warnings } = prepared;
-        let PutTogether { estate, shared, pools, certificates, tls, workers, mut lock, .. } = all;
-        let PutTogether { control, copy, ward, mut ties, inheritance, tunnels, .. } = all;
-        ties.push(tie);
+        let PutTogether { mut estate, shared, pools, certificates, tls, mut workers, mut lock, .. } = all;
+        let PutTogether { control, copy, ward, ties, inheritance, tunnels, .. } = all;
         lock.sign();
         control.file().set_ours(true);
         let (count, instances) = (tunnels.len(), estate.instances.iter().filter(|one| one.runs()).count());
         workers.thaw(spread(tunnels, workers.count())).await;
         workers.accept(bound.doors(&tls));
+        let behind = std::mem::take(&mut estate.behind).into_iter().zip(ties);
+        let behind: Vec<Behind> =
+            behind.map(|(tunnels, tie)| Behind::count(tie, tunnels, &pools, &shared.places)).collect();
+        let (tell, drains) = mpsc::unbounded_channel();
+        workers.tell_drains(tell);
+        let passing_on = pass_on(behind.iter().map(|one| one.tie().clone()).collect(), drains);
         let (supervisor, workers) = (inheritance.begin(), Rc::new(workers));
         let checks = pools.watch_running(&plan, &channels.events);
         let watch = watch(&certificates, loaded, &outside.notices);
@@ -119,7 +126,8 @@ impl Running {
             outside,
             control: Control { file: control.file(), copy },
             ward: ward.clone(),
-            ties,
+            behind,
+            passing_on: Some(passing_on),
             lock,
         };
         running.forward_datagrams();
@@ -150,8 +158,8 @@ fn put_together(
     let control = ControlSocket::inherit(&place.state, next()?);
     let copy = control.descriptor().map_err(system)?;
     let ward = if estate.guarded { Some(Ward::new(next()?).map_err(system)?) } else { None };
-    // As many as there are descriptors, whatever it says.
-    let ties: Result<Vec<Tie>, StartError> = (0..estate.ties).map(|_| next().map(Tie::new)).collect();
+    let ties: Result<Vec<Tie>, StartError> =
+        estate.behind.iter().map(|_| next().and_then(|socket| Tie::new(socket).map_err(system))).collect();
     let ties = ties?;
     let mut handings = Vec::new();
     for record in &estate.instances {

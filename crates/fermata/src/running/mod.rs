@@ -4,6 +4,7 @@
 
 mod asks;
 mod authority;
+mod behind;
 mod change;
 mod inherit;
 mod rollouts;
@@ -30,6 +31,7 @@ use tokio::time::Instant;
 
 use self::asks::Onward;
 use self::authority::Authority;
+use self::behind::Behind;
 pub use self::inherit::bound_before;
 use self::rollouts::Active;
 use self::seen::{REMEMBERED, Seen, Tail, Waiting, external, note};
@@ -38,7 +40,7 @@ use self::upgrade::Called;
 use crate::admin::{Asked, ControlSocket, SocketFile};
 use crate::app::{Place, Prepared, StartError};
 use crate::front::datagrams;
-use crate::handover::{Heir, Inherited, Tie, Ward};
+use crate::handover::{Heir, Inherited, Ward};
 use crate::listening::Bound;
 use crate::public::{Pools, PublicPort, routes};
 use crate::route::Table;
@@ -131,8 +133,10 @@ pub struct Running {
     control: Control,
     /// Where this process has taken over from one that somebody waits for.
     ward: Option<Rc<Ward>>,
-    /// To those that have stayed behind with what could not move.
-    ties: Vec<Tie>,
+    /// Older processes, which have stayed with what could not move.
+    behind: Vec<Behind>,
+    /// Tells them what is drained here.
+    passing_on: Option<AbortHandle>,
     // Last, so that the folder is given back when nothing uses it any more.
     lock: StateLock,
 }
@@ -311,7 +315,8 @@ impl Running {
             called,
             control,
             ward: None,
-            ties: Vec::new(),
+            behind: Vec::new(),
+            passing_on: None,
             lock,
         };
         running.forward_datagrams();
@@ -379,9 +384,9 @@ impl Running {
         happened: &mut mpsc::UnboundedReceiver<Event>,
         written: &mut mpsc::Receiver<Line>,
     ) -> Result<(), StartError> {
-        let Running { workers, shared, supervisor, outside, datagrams, checks, bound, ties, .. } = self;
+        let Running { workers, shared, supervisor, outside, datagrams, checks, bound, behind, .. } = self;
         // Whoever has stayed behind ends at the same time.
-        drop(ties);
+        drop(behind);
         let say = async |notice| drop(outside.notices.send(notice).await);
         say(Notice::Stopping { tunnels: shared.ledger.live() }).await;
         drop(bound);

@@ -9,20 +9,23 @@ use std::time::Duration;
 
 use fermata_wire::{Close, Code};
 use tokio::net::UnixDatagram;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
+use super::behind::Behind;
 use super::stops::Stops;
 use super::{Ended, Notice, Running, STOP, system};
 use crate::admin::{Asking, Reply};
 use crate::app::StartError;
-use crate::handover::manifest::{Begin, EndpointRecord, Estate, LineRecord, Listening, Seen, VERSION};
-use crate::handover::{Call, Guard, Left, Successor, Tie, Ward, Word};
+use crate::handover::manifest::{Begin, EndpointRecord, Estate, LineRecord, Listening, Seen, Staying, VERSION};
+use crate::handover::{AreToEnd, Call, Child, Guard, HaveEnded, Successor, Tie, Ward, Word};
 use crate::net::Transport;
 use crate::run::plan::ServicePlan;
 use crate::run::{Event, Handing, Line, Supervisor};
 use crate::systemd;
+use crate::tunnel::{Change, Entry, TunnelId, Which};
 use crate::workers::Workers;
 
 /// How long instances may take to hold still: only one that is just ending takes any time.
@@ -37,7 +40,10 @@ pub(super) struct Called {
 
 /// This process has been replaced.
 pub(super) struct Replaced {
-    by: Left,
+    by: Child,
+    tie: Tie,
+    /// Tells which tunnels have ended since they were written down as staying.
+    endings: broadcast::Receiver<Change>,
     /// To guard it, where nobody else does.
     guard: Option<UnixDatagram>,
     linger: Duration,
@@ -153,8 +159,9 @@ impl Running {
                 return Err(format!("{why}; upgrade again when that is over"));
             }
         };
-        let guard = match self.guard_to_be() {
-            Ok(guard) => guard,
+        let sockets = self.guard_to_be().and_then(|guard| Ok((guard, Tie::pair()?)));
+        let (guard, (tie, far_tie)) = match sockets {
+            Ok(sockets) => sockets,
             Err(error) => {
                 self.supervisor.go_on();
                 successor.dismiss().await;
@@ -163,15 +170,22 @@ impl Running {
         };
         // Who comes now waits in the kernel for the one who accepts next.
         self.workers.accept(Vec::new());
+        let endings = self.shared.ledger.follow();
         let frozen = self.workers.freeze().await;
+        self.behind.retain(|older| !older.is_over());
+        let mut behind: Vec<Vec<Staying>> = self.behind.iter().map(Behind::hold_still).collect();
+        // Those that move are out already.
+        behind.push(self.workers.list(&Which::all()).await.iter().map(staying_of).collect());
+        let staying = behind.last().map_or(0, Vec::len);
         let tunnels: Vec<_> = frozen.iter().flatten().collect();
         let mut descriptors = vec![self.lock.descriptor(), self.control.copy.as_fd()];
         descriptors.extend(self.ward.as_deref().map(Ward::descriptor));
         descriptors.extend(guard.as_ref().map(|(_, there)| there.as_fd()));
-        descriptors.extend(self.ties.iter().map(Tie::descriptor));
+        descriptors.extend(self.behind.iter().map(|older| older.tie().descriptor()));
+        descriptors.push(far_tie.as_fd());
         descriptors.extend(handings.iter().flat_map(|one| one.descriptors.iter().map(OwnedFd::as_fd)));
-        let estate = self.estate(&handings, self.ward.is_some() || guard.is_some());
-        let (fermata, pid, staying) = (successor.fermata().to_owned(), successor.pid(), estate.staying);
+        let estate = self.estate(&handings, self.ward.is_some() || guard.is_some(), behind);
+        let (fermata, pid) = (successor.fermata().to_owned(), successor.pid());
         match successor.move_in(estate, &descriptors, &tunnels).await {
             Ok(by) => {
                 let moved = tunnels.len();
@@ -181,9 +195,10 @@ impl Running {
                     _ => format!(", {staying} that cannot move stay in process {own} until they end, at most {most} s"),
                 };
                 let said = format!("upgraded to fermata {fermata} (process {pid}): {moved} tunnels went along{stay}");
-                Ok((Replaced { by, guard: guard.map(|(here, _)| here), linger }, said))
+                Ok((Replaced { by, tie, endings, guard: guard.map(|(here, _)| here), linger }, said))
             }
             Err(why) => {
+                self.behind.iter_mut().for_each(Behind::go_on);
                 self.workers.thaw(frozen).await;
                 self.workers.accept(self.bound.doors(&self.tls));
                 self.supervisor.go_on();
@@ -230,7 +245,7 @@ impl Running {
         Guard::sockets().map(Some)
     }
 
-    fn estate(&self, handings: &[Handing], guarded: bool) -> Estate {
+    fn estate(&self, handings: &[Handing], guarded: bool, behind: Vec<Vec<Staying>>) -> Estate {
         let ledger = &self.shared.ledger;
         let endings = ledger.endings().into_iter().map(|((cause, code), count)| (cause.to_owned(), code.0, count));
         let endpoints = self.pools.all().into_iter().map(|(service, port, endpoint)| EndpointRecord {
@@ -260,7 +275,7 @@ impl Running {
             pid: std::process::id(),
             age: self.since.elapsed(),
             guarded,
-            ties: self.ties.len(),
+            behind,
             instances: handings.iter().map(|one| one.record.clone()).collect(),
             seen: seen.collect(),
             lines: lines.collect(),
@@ -269,15 +284,13 @@ impl Running {
             told_ready,
             last_tunnel: ledger.last().0,
             endings: endings.collect(),
-            // Those that move are out already.
-            staying: ledger.live(),
         }
     }
 
     /// Closes all that another process has now, and gives the rest.
     fn let_go(self) -> Rest {
-        let Running { workers, supervisor, outside, datagrams, tail, .. } = self;
-        datagrams.values().for_each(AbortHandle::abort);
+        let Running { workers, supervisor, outside, datagrams, tail, passing_on, .. } = self;
+        datagrams.values().chain(&passing_on).for_each(AbortHandle::abort);
         let followers = tail.followers.into_iter().map(|(_, asking)| asking).collect();
         Rest { workers, supervisor, followers, reload: outside.reload }
     }
@@ -285,7 +298,7 @@ impl Running {
     /// What is left of a process that has been replaced: tunnels that could not move, and, if it was the first, somebody
     /// who waits for its end.
     pub(super) async fn stay_behind(self, replaced: Replaced, stops: &mut Stops) -> Result<Ended, StartError> {
-        let Replaced { by, guard, linger } = replaced;
+        let Replaced { by, tie, mut endings, guard, linger } = replaced;
         if systemd::listens() && guard.is_none() && self.ward.is_none() {
             systemd::tell(systemd::State::MainPid(by.pid()));
         }
@@ -293,7 +306,6 @@ impl Running {
             ward.succeeded_by(by.pid()).await;
         }
         self.control.file.set_ours(false);
-        let (by, over) = by.apart();
         let mut guard = Guard::begin(guard, by).map_err(system)?;
         let Rest { workers, supervisor, followers, mut reload } = self.let_go();
         for asking in followers {
@@ -302,15 +314,28 @@ impl Running {
         supervisor.leave().await;
         stops.forget_the_guard();
         let hurry = Notify::new();
+        let left = Rc::downgrade(&workers);
         let mut staying = std::pin::pin!(end_of(workers, linger, &hurry));
-        let mut over = std::pin::pin!(over);
-        let (mut stayed, mut alone, mut code) = (false, false, None);
+        let (mut stayed, mut alone, mut quiet, mut code) = (false, false, false, None);
         loop {
             tokio::select! {
-                () = &mut over, if !alone => {
-                    alone = true;
-                    hurry.notify_one();
-                }
+                word = tie.hear::<AreToEnd>(), if !alone => match (word, left.upgrade()) {
+                    (Some(word), Some(workers)) => {
+                        let (which, close, over) = in_words_of_ours(word);
+                        workers.drain(&which, &close, over).await;
+                    }
+                    (Some(_), None) => {}
+                    (None, _) => {
+                        alone = true;
+                        hurry.notify_one();
+                    }
+                },
+                change = endings.recv(), if !alone && !quiet => match change {
+                    Ok(Change::Ended(one)) => tie.say(&HaveEnded(vec![one.id.0])).await,
+                    // Those that were missed count on until this process ends.
+                    Ok(Change::Opened(_)) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => quiet = true,
+                },
                 () = &mut staying, if !stayed => stayed = true,
                 told = guard.ended(), if code.is_none() => code = Some(told),
                 () = stops.next() => {
@@ -327,6 +352,21 @@ impl Running {
             }
         }
     }
+}
+
+fn staying_of(entry: &Entry) -> Staying {
+    Staying {
+        id: entry.id.0,
+        client: entry.client,
+        service: entry.service.to_string(),
+        instance: entry.instance.to_string(),
+    }
+}
+
+fn in_words_of_ours(word: AreToEnd) -> (Which, Arc<Close>, Duration) {
+    let AreToEnd { ids, to, client, code, reason, over } = word;
+    let which = Which { ids: ids.into_iter().map(TunnelId).collect(), to: to.map(Arc::from), client };
+    (which, Arc::new(Close { code: Code(code), reason: reason.into() }), over)
 }
 
 /// Returns when all that stays has ended: by itself, or told so (Close 1001), after a time or when there is a hurry.

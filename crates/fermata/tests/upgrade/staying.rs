@@ -1,5 +1,6 @@
 //! Tunnels that cannot move: those whose TLS is this process's. They stay in it until they end.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::path::Path;
 use futures_util::StreamExt;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::clients::{Socket, ask_meanwhile, echo, file, open, pid, runtime, upgrade};
+use crate::clients::{Socket, ask_meanwhile, echo, file, live, open, open_many, pid, runtime, upgrade};
 use crate::support::{Fermata, Folder, PATIENCE, TlsFront, free_port, until};
 
 /// With an http and an https port.
@@ -64,6 +65,39 @@ fn a_tunnel_over_tls_goes_on_in_the_old_process_and_that_ends_with_it() {
         assert!(runs(first) && runs(third), "the first waits for the end of the last");
         echo(&mut clear, "after all that").await;
         echo(&mut oldest, "and that").await;
+    });
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[test]
+fn what_stays_counts_on_in_the_new_process_and_is_drained_with_the_rest() {
+    let (http, https) = (free_port(), free_port());
+    let (fermata, front) = up(http, https);
+    runtime().block_on(async {
+        let mut tls = open_many(front.port, 30).await;
+        upgrade(&fermata).await;
+        tls.extend(open_many(front.port, 10).await);
+        upgrade(&fermata).await;
+        let only = |count| BTreeMap::from([("web.1".to_owned(), count)]);
+        assert_eq!(live(&fermata), only(40));
+        drop(tls.split_off(35));
+        drop(tls.remove(0));
+        until("those that ended are not counted", || live(&fermata) == only(34));
+        let scaled = ask_meanwhile(&fermata, &["scale", "web=2"]).await;
+        assert_eq!(scaled.0, Some(0));
+        let mut clear = open_many(http, 34).await;
+        assert_eq!(live(&fermata), BTreeMap::from([("web.1".to_owned(), 34), ("web.2".to_owned(), 34)]));
+        // Whoever asks for the end of an instance's tunnels means those in any process.
+        let drained = ask_meanwhile(&fermata, &["drain", "web.1", "--over", "1s"]).await;
+        assert_eq!(drained.1, "34 tunnels are being closed over 1 s\n");
+        for socket in &mut tls {
+            assert_eq!(code(socket).await, Some(1012));
+        }
+        for socket in &mut clear {
+            echo(socket, "still here").await;
+        }
+        drop(tls);
+        until("they are not counted", || live(&fermata)["web.1"] == 0);
     });
     assert_eq!(fermata.stop().code, Some(0));
 }
