@@ -5,6 +5,7 @@
 
 mod cloud;
 mod compose;
+mod kubernetes;
 mod references;
 pub mod yaml;
 
@@ -38,6 +39,20 @@ pub const TARGETS: &[Target] = &[
     Target::new("scaleway", "Terraform: Scaleway Load Balancer", cloud::scaleway::balancer),
     Target::new("openstack-octavia", "Terraform: OpenStack Octavia", cloud::octavia::balancer),
     Target::new("cloudflare", "Terraform: Cloudflare load balancing", cloud::cloudflare::balancer),
+    Target::new("kubernetes", "Kubernetes: workloads, Gateway API, Kustomize base", kubernetes::gateway),
+    Target::new("kubernetes-edge", "Kubernetes with Fermata as the edge", kubernetes::edge),
+    Target::new(
+        "kubernetes-ingress-alb",
+        "Kubernetes with an Ingress for AWS Load Balancer Controller",
+        kubernetes::alb,
+    ),
+    Target::new(
+        "kubernetes-ingress-haproxy",
+        "Kubernetes with an Ingress for HAProxy's controller",
+        kubernetes::haproxy,
+    ),
+    Target::new("kubernetes-ingress-nginx", "Kubernetes with an Ingress for F5's nginx controller", kubernetes::nginx),
+    Target::new("kubernetes-ingress-traefik", "Kubernetes with an Ingress for Traefik", kubernetes::traefik),
     Target::new("fly", "fly.toml for Fly.io", cloud::fly::balancer),
 ];
 
@@ -126,6 +141,11 @@ impl<'s> Gaps<'s> {
         }
     }
 
+    /// Says that a value cannot be carried, so that nothing is written.
+    fn refused(&mut self, path: &str, why: impl Into<String>, instead: impl Into<String>) {
+        self.say(Severity::Error, path, why.into(), instead.into());
+    }
+
     /// Says that a value means something else there.
     fn changed(&mut self, path: &str, how: impl Into<String>, advice: impl Into<String>) {
         self.say(Severity::Warning, path, how.into(), advice.into());
@@ -135,7 +155,7 @@ impl<'s> Gaps<'s> {
         let span = self.spec.places.nearest(path);
         let places = vec![Place { span, label: String::new() }];
         self.said.push(Diagnostic {
-            code: "W-RENDER",
+            code: if severity == Severity::Error { "E-RENDER" } else { "W-RENDER" },
             severity,
             path: path.to_owned(),
             message,

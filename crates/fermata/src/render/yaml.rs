@@ -15,6 +15,8 @@ pub enum Value {
     Text(String),
     /// A number, `true` or `false`: written as it is.
     Bare(String),
+    /// Lines, as they are.
+    Block(String),
     /// A list in one line.
     Flow(Vec<Value>),
     /// A list with a line for each item.
@@ -78,6 +80,29 @@ impl Value {
     }
 }
 
+impl Value {
+    /// What a reader of JSON would have read, as it is.
+    pub fn json(value: &serde_json::Value) -> Value {
+        match value {
+            serde_json::Value::Object(map) => {
+                let mut made = Map::default();
+                for (key, value) in map {
+                    made.put(key, Value::json(value));
+                }
+                made.into()
+            }
+            serde_json::Value::Array(list) => Value::List(list.iter().map(|item| Value::json(item).into()).collect()),
+            serde_json::Value::String(text) => Value::text(text),
+            bare => Value::bare(bare),
+        }
+    }
+
+    /// Maps, a line or more each.
+    pub fn maps(maps: impl IntoIterator<Item = Map>) -> Value {
+        Value::List(maps.into_iter().map(|map| Value::from(map).into()).collect())
+    }
+}
+
 impl From<Map> for Value {
     fn from(map: Map) -> Value {
         Value::Map(map)
@@ -91,6 +116,15 @@ impl From<Value> for Item {
 }
 
 impl Map {
+    /// A map of these entries.
+    pub fn of<const N: usize>(entries: [(&str, Value); N]) -> Map {
+        let mut map = Map::default();
+        for (key, value) in entries {
+            map.put(key, value);
+        }
+        map
+    }
+
     /// Writes a comment above the entry that comes next.
     pub fn comment(&mut self, comment: impl Into<String>) {
         self.pending.push(comment.into());
@@ -158,6 +192,12 @@ fn write_value(out: &mut String, value: &Value, indent: usize) {
                 write_item(out, item, indent + 2);
             }
         }
+        Value::Block(text) => {
+            let _ = writeln!(out, " |");
+            for line in text.lines() {
+                let _ = if line.is_empty() { writeln!(out) } else { writeln!(out, "{:1$}{line}", "", indent + 2) };
+            }
+        }
         value => {
             let _ = writeln!(out, " {}", inline(value, Within::Block));
         }
@@ -207,7 +247,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 
 fn inline(value: &Value, within: Within) -> String {
     match value {
-        Value::Text(text) => scalar(text, within).into_owned(),
+        Value::Text(text) | Value::Block(text) => scalar(text, within).into_owned(),
         Value::Bare(text) => text.clone(),
         Value::Flow(values) => {
             let values: Vec<String> = values.iter().map(|value| inline(value, Within::Flow)).collect();

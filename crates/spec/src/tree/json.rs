@@ -5,7 +5,7 @@ use serde_json::{Map, Number, Value};
 use super::{Kind, Node, Scalar};
 
 /// A value as JSON.
-pub(crate) fn json(node: &Node) -> Value {
+pub fn json(node: &Node) -> Value {
     match &node.kind {
         Kind::Scalar(scalar) => of_scalar(scalar),
         Kind::List(items) => Value::Array(items.iter().map(json).collect()),

@@ -9,7 +9,7 @@ mod maps;
 mod offsets;
 mod syntax;
 
-pub(crate) use json::json;
+pub use json::json;
 pub use load::MAX_BYTES;
 pub(crate) use load::load;
 

@@ -58,8 +58,8 @@ fn template(front: &Front<'_>, kind: &Kind) -> Map {
     }
     file.put("Resources", resources);
     let mut outputs = Map::default();
-    outputs.put("Address", map([("Value", get("Balancer", "DNSName"))]));
-    outputs.put("ServerSecurityGroup", map([("Value", get("ServerGroup", "GroupId"))]));
+    outputs.put("Address", Map::of([("Value", get("Balancer", "DNSName"))]));
+    outputs.put("ServerSecurityGroup", Map::of([("Value", get("ServerGroup", "GroupId"))]));
     file.put("Outputs", outputs);
     file
 }
@@ -67,20 +67,20 @@ fn template(front: &Front<'_>, kind: &Kind) -> Map {
 fn parameters(front: &Front<'_>) -> Map {
     let mut parameters = Map::default();
     let mut add = |name: &str, kind: &str, about: &str| {
-        parameters.put(name, map([("Type", Value::text(kind)), ("Description", Value::text(about))]));
+        parameters.put(name, Map::of([("Type", Value::text(kind)), ("Description", Value::text(about))]));
     };
     add("VpcId", "AWS::EC2::VPC::Id", "The VPC that the servers are in.");
     add("Subnets", "List<AWS::EC2::Subnet::Id>", "Public subnets in at least two zones.");
     add("Server", "AWS::EC2::Instance::Id", "An instance that runs fermata up.");
     add("OtherServer", "AWS::EC2::Instance::Id", "Another instance that runs fermata up.");
     if front.has(Speech::Https) {
-        let mut certificate = map([("Type", Value::text("String"))]);
+        let mut certificate = Map::of([("Type", Value::text("String"))]);
         certificate.put("Description", Value::text("ARN of the certificate in ACM for the https ports."));
         certificate.put("AllowedPattern", Value::text("arn:.+"));
         certificate.put("ConstraintDescription", Value::text("an ARN, which begins with arn:"));
         parameters.put("CertificateArn", certificate);
     }
-    let mut clients = map([("Type", Value::text("String")), ("Default", Value::text("0.0.0.0/0"))]);
+    let mut clients = Map::of([("Type", Value::text("String")), ("Default", Value::text("0.0.0.0/0"))]);
     clients.put("Description", Value::text("The IPv4 network that may connect to the public ports."));
     clients.put("AllowedPattern", Value::text("[0-9.]+/[0-9]+"));
     parameters.put("Clients", clients);
@@ -89,12 +89,16 @@ fn parameters(front: &Front<'_>) -> Map {
 
 fn groups(front: &Front<'_>, resources: &mut Map) {
     let group = |about: &str, ingress: Vec<Item>| {
-        let mut group = map([("GroupDescription", Value::text(about)), ("VpcId", reference("VpcId"))]);
+        let mut group = Map::of([("GroupDescription", Value::text(about)), ("VpcId", reference("VpcId"))]);
         group.put("SecurityGroupIngress", Value::List(ingress));
         group
     };
     let rule = |port: u16, transport: &str| {
-        map([("IpProtocol", Value::text(transport)), ("FromPort", Value::bare(port)), ("ToPort", Value::bare(port))])
+        Map::of([
+            ("IpProtocol", Value::text(transport)),
+            ("FromPort", Value::bare(port)),
+            ("ToPort", Value::bare(port)),
+        ])
     };
     let from_clients = |port: u16, transport: &str| {
         let mut rule = rule(port, transport);
@@ -118,7 +122,7 @@ fn groups(front: &Front<'_>, resources: &mut Map) {
 
 fn balancer(front: &Front<'_>, kind: &Kind) -> Map {
     let application = *kind == Kind::Application;
-    let mut balancer = map([
+    let mut balancer = Map::of([
         ("Type", Value::text(if application { "application" } else { "network" })),
         ("Scheme", Value::text("internet-facing")),
         ("Subnets", reference("Subnets")),
@@ -144,7 +148,7 @@ fn balancer(front: &Front<'_>, kind: &Kind) -> Map {
 
 fn target_group(front: &Front<'_>, target: &Listener, kind: &Kind) -> Map {
     let health = front.health_of(target);
-    let mut group = map([
+    let mut group = Map::of([
         ("VpcId", reference("VpcId")),
         ("TargetType", Value::text("instance")),
         ("Port", Value::bare(target.target)),
@@ -157,7 +161,7 @@ fn target_group(front: &Front<'_>, target: &Listener, kind: &Kind) -> Map {
     group.put("HealthCheckPort", Value::text(health.port.to_string()));
     if let Some(path) = health.ask.path() {
         group.put("HealthCheckPath", Value::text(path));
-        group.put("Matcher", map([("HttpCode", Value::text("200"))]));
+        group.put("Matcher", Map::of([("HttpCode", Value::text("200"))]));
     }
     for (key, value) in [
         ("HealthCheckIntervalSeconds", 10),
@@ -167,7 +171,7 @@ fn target_group(front: &Front<'_>, target: &Listener, kind: &Kind) -> Map {
     ] {
         group.put(key, Value::bare(value));
     }
-    let server = |name: &str| Item::from(Value::from(map([("Id", reference(name))])));
+    let server = |name: &str| Item::from(Value::from(Map::of([("Id", reference(name))])));
     group.put("Targets", Value::List(vec![server("Server"), server("OtherServer")]));
     let drain = front.drain.to_string();
     let mut pairs: Vec<(&str, &str)> = vec![("deregistration_delay.timeout_seconds", &drain)];
@@ -189,20 +193,20 @@ fn target_group(front: &Front<'_>, target: &Listener, kind: &Kind) -> Map {
 }
 
 fn listen(front: &Front<'_>, listener: &Listener, kind: &Kind) -> Map {
-    let mut body = map([
+    let mut body = Map::of([
         ("LoadBalancerArn", reference("Balancer")),
         ("Port", Value::bare(listener.port)),
         ("Protocol", Value::text(if listener.speech == Speech::Https { "HTTPS" } else { protocol(listener, kind) })),
     ]);
     if listener.speech == Speech::Https {
         body.put("SslPolicy", Value::text("ELBSecurityPolicy-TLS13-1-2-2021-06"));
-        let certificate = map([("CertificateArn", reference("CertificateArn"))]);
+        let certificate = Map::of([("CertificateArn", reference("CertificateArn"))]);
         body.put("Certificates", Value::List(vec![Value::from(certificate).into()]));
     }
     if listener.speech == Speech::Tcp {
         body.put("ListenerAttributes", attributes(&[("tcp.idle_timeout.seconds", &front.idle.to_string())]));
     }
-    let action = map([("Type", Value::text("forward")), ("TargetGroupArn", reference(&target_id(listener)))]);
+    let action = Map::of([("Type", Value::text("forward")), ("TargetGroupArn", reference(&target_id(listener)))]);
     body.put("DefaultActions", Value::List(vec![Value::from(action).into()]));
     body
 }
@@ -236,28 +240,20 @@ fn resource(kind: &str, properties: Map) -> Map {
 }
 
 fn typed(kind: &str, properties: Map) -> Map {
-    map([("Type", Value::text(kind)), ("Properties", properties.into())])
+    Map::of([("Type", Value::text(kind)), ("Properties", properties.into())])
 }
 
 fn attributes(pairs: &[(&str, &str)]) -> Value {
     let pair = |(key, value): &(&str, &str)| {
-        Item::from(Value::from(map([("Key", Value::text(*key)), ("Value", Value::text(*value))])))
+        Item::from(Value::from(Map::of([("Key", Value::text(*key)), ("Value", Value::text(*value))])))
     };
     Value::List(pairs.iter().map(pair).collect())
 }
 
 fn reference(name: &str) -> Value {
-    map([("Ref", Value::text(name))]).into()
+    Map::of([("Ref", Value::text(name))]).into()
 }
 
 fn get(name: &str, attribute: &str) -> Value {
-    map([("Fn::GetAtt", Value::words([name, attribute]))]).into()
-}
-
-fn map<const N: usize>(entries: [(&str, Value); N]) -> Map {
-    let mut map = Map::default();
-    for (key, value) in entries {
-        map.put(key, value);
-    }
-    map
+    Map::of([("Fn::GetAtt", Value::words([name, attribute]))]).into()
 }

@@ -265,6 +265,6 @@ fn is_http(service: &Service) -> bool {
 }
 
 /// Whole seconds, rounded up.
-pub(super) fn seconds(time: Duration) -> u64 {
+pub(in crate::render) fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

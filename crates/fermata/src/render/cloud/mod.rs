@@ -25,6 +25,7 @@ use fermata_spec::{Severity, Spec};
 use super::{File, Rendered};
 use crate::balancers;
 use front::Front;
+pub(super) use front::seconds;
 use readme::Guide;
 
 /// What a provider's file makes: the configuration, and what to tell about it.
