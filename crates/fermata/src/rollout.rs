@@ -63,6 +63,8 @@ impl Pace {
 pub struct Rollout {
     /// The service.
     pub service: Arc<str>,
+    /// Whether it adds instances.
+    pub adds: bool,
     pace: Pace,
     to_start: usize,
     old: VecDeque<InstanceName>,
@@ -73,7 +75,15 @@ pub struct Rollout {
 impl Rollout {
     /// Towards `new` fresh instances and none of `old`.
     pub fn new(service: Arc<str>, old: Vec<InstanceName>, new: usize, pace: Pace) -> Rollout {
-        Rollout { service, pace, to_start: new, old: old.into(), starting: Vec::new(), leaving: Vec::new() }
+        Rollout {
+            service,
+            adds: new > 0,
+            pace,
+            to_start: new,
+            old: old.into(),
+            starting: Vec::new(),
+            leaving: Vec::new(),
+        }
     }
 
     /// What comes first.

@@ -119,7 +119,9 @@ impl Running {
                 if !self.plans.contains_key(&rollout.service) {
                     self.pools.forget(&rollout.service);
                 }
-                self.rebalance(&rollout.service);
+                if rollout.adds {
+                    self.rebalance(&rollout.service);
+                }
                 match asking {
                     Some(asking) => asking.done(what.clone()).await,
                     None => self.say(Notice::Done(what)).await,

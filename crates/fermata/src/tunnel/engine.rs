@@ -354,6 +354,10 @@ impl Engine {
         let mut chosen: Vec<usize> =
             self.tunnels.iter().filter(|(_, tunnel)| which(&tunnel.card)).map(|(slot, _)| slot).collect();
         fastrand::shuffle(&mut chosen);
+        if others == Others::Stay {
+            // Those that are to go already are the first to be taken: otherwise two such drains would take more than either.
+            chosen.sort_by_key(|slot| !matches!(self.tunnels[*slot].stage, Stage::Scheduled(..)));
+        }
         let mut count = 0;
         for slot in chosen {
             let tunnel = &mut self.tunnels[slot];

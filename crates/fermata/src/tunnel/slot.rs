@@ -164,9 +164,11 @@ impl Tunnel {
     /// Its ending, once it is over.
     pub(super) fn ending(&self, now: Instant) -> Ending {
         let (bytes, messages, code) = match &self.carries {
-            Carries::WebSocket(relay) => {
-                (BOTH.map(|side| relay.bytes(side)), BOTH.map(|side| relay.messages(side)), code_at_client(relay))
-            }
+            Carries::WebSocket(relay) => (
+                BOTH.map(|side| relay.bytes(side)),
+                BOTH.map(|side| relay.messages(side)),
+                code_at_client(relay, self.cause.as_ref()),
+            ),
             Carries::Raw(bytes) => (*bytes, [0, 0], Code::ABNORMAL),
         };
         let cause = self.cause.clone().unwrap_or(Cause::Ended);
@@ -188,7 +190,11 @@ fn watched_by_the_kernel(ends: [&End; 2], kind: Kind, card: &Card) {
 }
 
 /// The code of the Close that the client got, or else of its own.
-fn code_at_client(relay: &Relay) -> Code {
+fn code_at_client(relay: &Relay, cause: Option<&Cause>) -> Code {
+    if cause == Some(&Cause::NoPong(Side::Client)) {
+        // It was reset, whatever its service says to that.
+        return Code::ABNORMAL;
+    }
     match (relay.closed(Side::Service), relay.closed(Side::Client)) {
         (Some(_), _) => relay.code(Side::Service),
         (None, Some(ClosedBy::Peer)) => relay.code(Side::Client),

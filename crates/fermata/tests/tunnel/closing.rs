@@ -1,9 +1,11 @@
 //! How tunnels end: who is told what, in which order, and how long anybody is waited for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use fermata::tunnel::{Kind, Opened};
+use fermata::tunnel::{Kind, Opened, Spread};
 use fermata_spec::WebSocket;
+use fermata_wire::{Close, Code, Frames, Rules};
 
 use crate::world::wiring::parts;
 use crate::world::{End, Frame, WIRINGS, Wiring, World};
@@ -250,6 +252,65 @@ fn a_drain_over_a_time_is_paced_evenly() {
     assert_eq!(closed.last(), Some(&TUNNELS), "{each:?}");
     assert!(each.iter().all(|count| (TUNNELS / 20..=TUNNELS / 5).contains(count)), "{each:?}");
     world.until_over();
+}
+
+/// The surplus of an instance, told twice.
+#[test]
+fn a_drain_of_some_takes_those_first_that_are_to_go_already() {
+    let mut world = World::new();
+    for _ in 0..40 {
+        world.open(Wiring::CLEAR, Kind::WebSocket);
+    }
+    let close = Arc::new(Close::new(Code::RESTART, "have to go"));
+    for (most, over) in [(20, SECOND * 600), (25, SECOND * 10)] {
+        let spread = Spread::over(&[40], Some(most)).remove(0);
+        assert_eq!(world.engine.drain_spread(|_| true, &close, over, spread, world.now()), most);
+    }
+    world.pass(SECOND * 600);
+    world.run("a Close for the surplus", |world| {
+        world.tunnels.iter().filter(|held| held.client.has_close()).count() == 25
+    });
+    let marker = Frame::text("still here");
+    for held in &mut world.tunnels {
+        held.service.say(marker.bare());
+    }
+    world.run("the others hold", |world| world.tunnels.iter().filter(|held| held.client.has(&marker)).count() == 15);
+}
+
+/// Compressed messages (RFC 7692 6: RSV1 on their first frame), in fragments.
+#[test]
+fn a_drain_stands_behind_a_compressed_message_in_fragments() {
+    const RSV1: u8 = 0x40;
+    let compressed = |frame: Frame| -> Vec<u8> {
+        let mut bytes = frame.bare();
+        bytes[0] |= RSV1;
+        bytes
+    };
+    for wiring in WIRINGS {
+        let mut world = World::new();
+        world.rules = Rules { frames: Frames::Deflate, ..world.rules };
+        world.open(wiring, Kind::WebSocket);
+        let parts = [
+            compressed(Frame::text("first of a message").unfinished()),
+            Frame::new(9, "a Ping between them").bare(),
+            Frame::new(0, "second").unfinished().bare(),
+            Frame::new(0, "last").bare(),
+        ];
+        let whole = compressed(Frame::binary("a message of one frame"));
+        let mut seen = [&whole[..], &parts[0]].concat();
+        world.service().say(&seen);
+        world.until("the first part", |held| held.client.got == seen);
+        world.drain(1012, Duration::ZERO);
+        for part in &parts[1..3] {
+            seen.extend_from_slice(part);
+            world.service().say(part);
+            world.until("a part", |held| held.client.got == seen);
+        }
+        world.service().say(&[&parts[3][..], &whole].concat());
+        seen.extend([&parts[3][..], &have_to_go(1012).bare()].concat());
+        world.until("the last part and the Close", |held| held.client.got.len() >= seen.len());
+        assert_eq!(world.client().got, seen, "{wiring:?}");
+    }
 }
 
 #[test]

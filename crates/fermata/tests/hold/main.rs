@@ -1,5 +1,8 @@
 //! Holding the note: what changes while tunnels are open, and what their clients see of it.
 
+mod drains;
+mod endings;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;
