@@ -306,7 +306,7 @@ fn a_drain_stands_behind_a_compressed_message_in_fragments() {
             world.service().say(part);
             world.until("a part", |held| held.client.got == seen);
         }
-        world.service().say(&[&parts[3][..], &whole].concat());
+        world.service().say([&parts[3][..], &whole].concat());
         seen.extend([&parts[3][..], &have_to_go(1012).bare()].concat());
         world.until("the last part and the Close", |held| held.client.got.len() >= seen.len());
         assert_eq!(world.client().got, seen, "{wiring:?}");
