@@ -424,3 +424,51 @@ fn the_port_of_every_target_and_check_is_open_to_the_balancer_and_to_nobody_else
         }
     }
 }
+
+/// The table of docs/elsewhere.md.
+fn documented() -> String {
+    use fermata::balancers::{Carries, Drain, Idle};
+    let mut table =
+        "| balancer | carries | silence | time to leave | pins by |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    for balancer in BALANCERS {
+        let mut carries = match balancer.carries {
+            Carries::Requests | Carries::RequestsAsTheyCome => "http, https".to_owned(),
+            Carries::Bytes => "http, https, tcp, byte for byte".to_owned(),
+            Carries::Messages => "messages of its own".to_owned(),
+        };
+        carries += if balancer.tcp && balancer.carries == Carries::Requests { ", tcp" } else { "" };
+        carries += if balancer.udp { ", udp" } else { "" };
+        let idle = match balancer.idle {
+            Idle::Set(range, _) => format!("{} s, up to {} s", range.default, range.max),
+            Idle::Fixed(seconds) => format!("{seconds} s"),
+            Idle::Assumed(seconds) => format!("{seconds} s, assumed"),
+            Idle::Unlimited => "no limit".to_owned(),
+        };
+        let drain = match balancer.drain {
+            Drain::Set(range) => format!("up to {} s", range.max),
+            Drain::Unbounded => "no limit".to_owned(),
+        };
+        let pins = match balancer.pins {
+            fermata::balancers::Pins::Cookie => "cookie",
+            fermata::balancers::Pins::Address => "address",
+        };
+        let name = balancer.name;
+        let target = if target(name).is_some() { format!("**`{name}`**") } else { format!("`{name}`") };
+        let _ = writeln!(table, "| {target} | {carries} | {idle} | {drain} | {pins} |");
+    }
+    table
+}
+
+#[test]
+fn the_documentation_has_the_table_of_balancers() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/elsewhere.md");
+    let page = fs::read_to_string(&path).expect("the page is there");
+    let (before, rest) = page.split_once("<!-- balancers -->\n").expect("the table begins");
+    let (_, after) = rest.split_once("<!-- end -->").expect("the table ends");
+    let made = format!("{before}<!-- balancers -->\n\n{}\n<!-- end -->{after}", documented());
+    if std::env::var_os("FERMATA_BLESS").is_some() {
+        fs::write(&path, &made).expect("it can be written");
+    } else {
+        assert_eq!(page, made);
+    }
+}

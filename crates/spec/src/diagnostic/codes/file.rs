@@ -122,4 +122,29 @@ codes! {
         wrong: "",
         right: "",
     }
+    BALANCER_ERROR = Error "E-BALANCER" {
+        title: "what a load balancer cannot carry",
+        text: "Said by check --behind and by render, by a table of what each load balancer carries: UDP or raw TCP, cookies, ports, \
+               how long a connection may be silent, how long a server that leaves keeps its connections.",
+        wrong: "",
+        right: "",
+    }
+    BALANCER = Warning "W-BALANCER" {
+        title: "what does not go well with a load balancer",
+        text: "Said by check --behind and by render, by the same table: what works, and will hurt, or what is documented nowhere.",
+        wrong: "",
+        right: "",
+    }
+    RENDER_ERROR = Error "E-RENDER" {
+        title: "what a target of render cannot have",
+        text: "Nothing is written. The help names another target, or another way to write it.",
+        wrong: "",
+        right: "",
+    }
+    RENDER = Warning "W-RENDER" {
+        title: "what is left out of a rendered file, or means something else there",
+        text: "The rest is written. The help says what to do instead.",
+        wrong: "",
+        right: "",
+    }
 }

@@ -44,7 +44,6 @@ fn result(source: &Source<'_>, said: &Diagnostic) -> Value {
         "locations": locations.next().into_iter().collect::<Vec<Value>>(),
         "relatedLocations": locations.collect::<Vec<Value>>(),
     });
-    // What is said about a load balancer has a name there and no entry in the list of codes.
     if let Some(index) = codes::all().position(|code| code.name == said.code) {
         result["ruleIndex"] = json!(index);
     }
