@@ -23,6 +23,8 @@ pub enum Command {
     Up(Up),
     /// One look at services, instances and tunnels of a running fermata.
     Status(Ask),
+    /// A live view of services, instances and tunnels, with what happens in a second.
+    Top(Top),
     /// List or close the live tunnels.
     Connections(Connections),
     /// Close the tunnels of a service or an instance, spread over a time.
@@ -93,6 +95,24 @@ pub struct Ask {
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// `fermata top`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  fermata top                  until Ctrl-C
+  fermata top --every 5s
+  fermata top --count 2 | cat  two looks, one below the other")]
+pub struct Top {
+    /// How often to look.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = crate::cmd::duration)]
+    pub every: Duration,
+    /// End after so many looks.
+    #[arg(long, value_name = "N")]
+    pub count: Option<u32>,
+    /// Which fermata.
+    #[command(flatten)]
+    pub at: At,
 }
 
 /// `fermata connections`.

@@ -10,6 +10,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Up(args) => cmd::up::run(&args),
         Command::Status(args) => cmd::status::run(&args),
+        Command::Top(args) => cmd::top::run(&args),
         Command::Connections(args) => cmd::connections::run(&args),
         Command::Drain(args) => cmd::drain::run(&args),
         Command::Scale(args) => cmd::scale::run(&args),

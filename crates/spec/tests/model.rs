@@ -197,7 +197,7 @@ fn websocket_settings_are_read() {
 #[test]
 fn the_sections_beside_services_are_read() {
     let spec = spec(
-        "services: {web: {image: x}}\ndatabases: [redis]\ntls: {certificates: [{cert: a.pem, key: a.key}], acme: {domains: [Example.com]}}\ngateway: {bind: 127.0.0.1, trusted_proxies: [10.1.2.3/8, \"::1\"], tester: true, head_timeout: 3, max_head: 64KiB}\nload_balancer: {engine: haproxy, servers: [{name: a, address: Web1, weight: 2, backup: true, zone: b}], httpchk: GET /up}\nfirewall: {rules: [{port: 53, protocol: udp, from: 10.0.0.1}]}\n",
+        "services: {web: {image: x}}\ndatabases: [redis]\ntls: {certificates: [{cert: a.pem, key: a.key}], acme: {domains: [Example.com]}}\ngateway: {bind: 127.0.0.1, trusted_proxies: [10.1.2.3/8, \"::1\"], tester: true, status: \"[::1]:8081\", head_timeout: 3, max_head: 64KiB}\nload_balancer: {engine: haproxy, servers: [{name: a, address: Web1, weight: 2, backup: true, zone: b}], httpchk: GET /up}\nfirewall: {rules: [{port: 53, protocol: udp, from: 10.0.0.1}]}\n",
     );
     assert_eq!(spec.databases, [Database::Redis]);
     assert_eq!(spec.tls.certificates[0].cert, "a.pem");

@@ -147,6 +147,8 @@ pub struct Status {
     pub ports: Vec<PortRow>,
     /// Services in the order of the file.
     pub services: Vec<ServiceRow>,
+    /// Whether every service was ready once and nothing is ending: what `/healthz` tells.
+    pub ready: bool,
     /// All tunnels together.
     pub tunnels: TunnelFigures,
 }
@@ -197,6 +199,10 @@ pub struct TunnelFigures {
     pub live: u64,
     /// How many ended, by `cause/code`.
     pub ended: BTreeMap<String, u64>,
+    /// Bytes that all of them have carried, from clients and from services.
+    pub bytes: [u64; 2],
+    /// Messages, likewise.
+    pub messages: [u64; 2],
 }
 
 /// One live tunnel.

@@ -36,6 +36,12 @@ pub struct Asked {
 pub struct Asking(mpsc::Sender<Reply>);
 
 impl Asking {
+    /// Somebody who waits, and where the replies come.
+    pub(super) fn new() -> (Asking, mpsc::Receiver<Reply>) {
+        let (replies, to_send) = mpsc::channel(64);
+        (Asking(replies), to_send)
+    }
+
     /// Sends a reply; false when nobody waits any more.
     pub async fn reply(&self, reply: Reply) -> bool {
         self.0.send(reply).await.is_ok()
@@ -145,8 +151,7 @@ async fn visit(stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Result<()>
     let mut line = String::new();
     let mut lines = BufReader::new(read.take(LONGEST));
     timeout(PATIENCE, lines.read_line(&mut line)).await??;
-    let (replies, mut to_send) = mpsc::channel(64);
-    let asking = Asking(replies);
+    let (asking, mut to_send) = Asking::new();
     // The file's mode says it too; this holds where a folder was shared.
     if who != 0 && who != own {
         asking.refuse(format!("this fermata belongs to user {own}, not to user {who}; use sudo")).await;

@@ -26,6 +26,7 @@ pub mod status;
 pub mod stop;
 mod table;
 pub mod tester;
+pub mod top;
 pub mod up;
 pub mod upgrade;
 

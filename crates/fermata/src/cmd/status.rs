@@ -1,7 +1,7 @@
 //! `fermata status`: one look at services, instances and tunnels.
 
 use super::{Answer, Failure, ask, table};
-use crate::admin::{Reply, Request, Status};
+use crate::admin::{self, Reply, Request, Status};
 use crate::cli::{Ask, Format};
 
 /// Runs it.
@@ -16,12 +16,13 @@ pub fn run(args: &Ask) -> Result<Answer, Failure> {
     })
 }
 
-fn text(status: &Status) -> String {
+/// The whole of it.
+pub(super) fn text(status: &Status) -> String {
     let mut text = format!(
         "fermata {} (pid {}), up {}, {}\n{} tunnels live, {} ended\n\n",
         status.version,
         status.pid,
-        span(status.uptime),
+        admin::span(status.uptime),
         status.file,
         status.tunnels.live,
         status.tunnels.ended.values().sum::<u64>(),
@@ -38,22 +39,12 @@ fn text(status: &Status) -> String {
                 instance.state.clone(),
                 instance.address.clone(),
                 instance.live.to_string(),
-                instance.uptime.map_or_else(|| "-".into(), span),
+                instance.uptime.map_or_else(|| "-".into(), admin::span),
                 instance.restarts.to_string(),
             ]
         })
     });
     text + &table::render(&["SERVICE", "INSTANCE", "STATE", "ADDRESS", "LIVE", "UP", "RESTARTS"], rows)
-}
-
-/// Seconds as people say them.
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
-    }
 }
 
 #[cfg(test)]
@@ -81,7 +72,12 @@ mod tests {
                     restarts: 1,
                 }],
             }],
-            tunnels: TunnelFigures { live: 7, ended: [("client-close/1000".to_owned(), 3)].into() },
+            ready: true,
+            tunnels: TunnelFigures {
+                live: 7,
+                ended: [("client-close/1000".to_owned(), 3)].into(),
+                ..TunnelFigures::default()
+            },
         };
         assert_eq!(
             text(&status),

@@ -28,7 +28,7 @@ impl Running {
     /// Answers one request.
     pub(super) async fn answer(&mut self, request: Request, asking: Asking) -> Onward {
         match request {
-            Request::Status => drop(asking.reply(Reply::Status(self.status())).await),
+            Request::Status => drop(asking.reply(Reply::Status(self.status().await)).await),
             Request::Connections(filter) => {
                 let entries = self.workers.list(&which(filter)).await;
                 let connections = entries.iter().map(row_of).collect();
@@ -181,7 +181,9 @@ impl Running {
         None
     }
 
-    fn status(&self) -> Status {
+    async fn status(&self) -> Status {
+        let mut carried = self.shared.ledger.past();
+        carried += self.workers.carried().await;
         let services = self.spec.services.iter().map(|service| {
             let endpoints = self.pools.endpoints(&service.name);
             let own = self.instances.iter().filter(|(_, seen)| seen.service == service.name);
@@ -208,7 +210,13 @@ impl Running {
             file: self.outside.file.display().to_string(),
             ports: self.ports.iter().map(port_row).collect(),
             services: services.collect(),
-            tunnels: TunnelFigures { live: ledger.live(), ended: ended.collect() },
+            ready: self.waiting.is_over(),
+            tunnels: TunnelFigures {
+                live: ledger.live(),
+                ended: ended.collect(),
+                bytes: carried.bytes,
+                messages: carried.messages,
+            },
         }
     }
 }

@@ -143,6 +143,11 @@ impl Waiting {
         }
     }
 
+    /// Whether nothing is waited for any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.left.is_empty()
+    }
+
     /// True once: when nothing is waited for any more.
     pub(super) fn is_over_now(&mut self) -> bool {
         self.left.is_empty() && !std::mem::replace(&mut self.told, true)

@@ -24,7 +24,7 @@ use slab::Slab;
 use super::card::Card;
 use super::end::{Reading, Scratch};
 use super::frozen::Frozen;
-use super::ledger::{Change, Entry, Ledger};
+use super::ledger::{Carried, Change, Entry, Ledger};
 use super::pump::Until;
 use super::slot::{BOTH, Stage, Tunnel};
 use super::spread::{Others, Spread};
@@ -373,6 +373,13 @@ impl Engine {
             self.due[slot] = self.due[slot].min(tunnel.stage_due());
         }
         count
+    }
+
+    /// What the tunnels that live here have carried so far.
+    pub fn carried(&self) -> Carried {
+        let mut all = Carried::default();
+        self.tunnels.iter().for_each(|(_, tunnel)| all += tunnel.carried());
+        all
     }
 
     /// What is to be said of each tunnel that `which` chooses.

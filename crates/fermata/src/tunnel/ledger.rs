@@ -81,7 +81,27 @@ pub struct Ledger {
     next: AtomicU64,
     live: AtomicU64,
     endings: Mutex<BTreeMap<(&'static str, Code), u64>>,
+    /// Of tunnels that have ended.
+    past: Mutex<Carried>,
     changes: broadcast::Sender<Change>,
+}
+
+/// What tunnels have carried, from clients and from services.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Bytes.
+    pub bytes: [u64; 2],
+    /// Messages.
+    pub messages: [u64; 2],
+}
+
+impl std::ops::AddAssign for Carried {
+    fn add_assign(&mut self, other: Carried) {
+        for side in [0, 1] {
+            self.bytes[side] += other.bytes[side];
+            self.messages[side] += other.messages[side];
+        }
+    }
 }
 
 impl Default for Ledger {
@@ -90,6 +110,7 @@ impl Default for Ledger {
             next: AtomicU64::new(0),
             live: AtomicU64::new(0),
             endings: Mutex::default(),
+            past: Mutex::default(),
             changes: broadcast::Sender::new(REMEMBERED),
         }
     }
@@ -124,6 +145,11 @@ impl Ledger {
         self.endings.lock().map(|endings| endings.clone()).unwrap_or_default()
     }
 
+    /// What tunnels that have ended have carried.
+    pub fn past(&self) -> Carried {
+        self.past.lock().map(|past| *past).unwrap_or_default()
+    }
+
     pub(super) fn opened(&self) {
         self.live.fetch_add(1, Ordering::Relaxed);
     }
@@ -155,6 +181,9 @@ impl Ledger {
         self.live.fetch_sub(1, Ordering::Relaxed);
         if let Ok(mut endings) = self.endings.lock() {
             *endings.entry((ending.cause.name(), ending.code)).or_default() += 1;
+        }
+        if let Ok(mut past) = self.past.lock() {
+            *past += Carried { bytes: ending.bytes, messages: ending.messages };
         }
         self.tell(|| {
             let (service, instance) = (card.lease.service().clone(), card.lease.instance().clone());

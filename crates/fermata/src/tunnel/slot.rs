@@ -13,7 +13,7 @@ use super::card::Card;
 use super::end::{End, Reading, Scratch};
 use super::ending::{Cause, Ending};
 use super::engine::Kind;
-use super::ledger::Entry;
+use super::ledger::{Carried, Entry};
 use super::tick::Tick;
 use crate::net::Parts;
 
@@ -132,14 +132,23 @@ impl Tunnel {
         })
     }
 
+    /// What it has carried so far.
+    pub(super) fn carried(&self) -> Carried {
+        match &self.carries {
+            Carries::WebSocket(relay) => {
+                Carried { bytes: BOTH.map(|side| relay.bytes(side)), messages: BOTH.map(|side| relay.messages(side)) }
+            }
+            Carries::Raw(bytes) => Carried { bytes: *bytes, messages: [0, 0] },
+        }
+    }
+
     /// Its line in the list of those that live.
     pub(super) fn entry(&self, now: Instant, tick: Tick) -> Entry {
-        let (kind, bytes, messages) = match &self.carries {
-            Carries::WebSocket(relay) => {
-                (Kind::WebSocket, BOTH.map(|side| relay.bytes(side)), BOTH.map(|side| relay.messages(side)))
-            }
-            Carries::Raw(bytes) => (Kind::Raw, *bytes, [0, 0]),
+        let kind = match &self.carries {
+            Carries::WebSocket(_) => Kind::WebSocket,
+            Carries::Raw(_) => Kind::Raw,
         };
+        let Carried { bytes, messages } = self.carried();
         let card = &*self.card;
         let Card { id, lease, since, tls, .. } = card;
         Entry {
@@ -163,14 +172,11 @@ impl Tunnel {
 
     /// Its ending, once it is over.
     pub(super) fn ending(&self, now: Instant) -> Ending {
-        let (bytes, messages, code) = match &self.carries {
-            Carries::WebSocket(relay) => (
-                BOTH.map(|side| relay.bytes(side)),
-                BOTH.map(|side| relay.messages(side)),
-                code_at_client(relay, self.cause.as_ref()),
-            ),
-            Carries::Raw(bytes) => (*bytes, [0, 0], Code::ABNORMAL),
+        let code = match &self.carries {
+            Carries::WebSocket(relay) => code_at_client(relay, self.cause.as_ref()),
+            Carries::Raw(_) => Code::ABNORMAL,
         };
+        let Carried { bytes, messages } = self.carried();
         let cause = self.cause.clone().unwrap_or(Cause::Ended);
         Ending { cause, code, lived: now.saturating_duration_since(self.card.since), bytes, messages }
     }

@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 use super::card::{Card, TunnelId};
 use super::engine::{Engine, Left};
 use super::frozen::Frozen;
-use super::ledger::{Change, Entry};
+use super::ledger::{Carried, Change, Entry};
 use super::spread::Spread;
 use crate::os::Readable;
 
@@ -36,6 +36,8 @@ pub enum Command {
     },
     /// Tell how many of some tunnels are not ending yet.
     Count(Which, oneshot::Sender<usize>),
+    /// Tell what all that live have carried so far.
+    Sum(oneshot::Sender<Carried>),
     /// Tell of some tunnels.
     List(Which, oneshot::Sender<Vec<Entry>>),
     /// Give all tunnels out that can go on elsewhere.
@@ -128,6 +130,9 @@ pub async fn run(engine: Rc<RefCell<Engine>>, mut commands: Commands) -> io::Res
                 }
                 Some(Command::Count(which, told)) => {
                     let _ = told.send(engine.borrow().count(|card| which.has(card)));
+                }
+                Some(Command::Sum(told)) => {
+                    let _ = told.send(engine.borrow().carried());
                 }
                 Some(Command::List(which, told)) => {
                     let _ = told.send(engine.borrow().list(|card| which.has(card), Instant::now()));

@@ -6,7 +6,7 @@ use crate::grammar::{Key, Others, Section, Shape};
 use crate::model::Gateway;
 use crate::reader::Field;
 
-use super::values::{self, COUNT, INTERVAL, IP, NETWORK, SIZE};
+use super::values::{self, COUNT, INTERVAL, IP, NETWORK, SIZE, SOCKET};
 
 /// `gateway`.
 pub(crate) const GATEWAY: Section = Section {
@@ -31,6 +31,13 @@ pub(crate) const GATEWAY: Section = Section {
         Key::new("tester", Shape::Flag, "The tester page at /.fermata/tester.", "tester: true")
             .own()
             .default("only on loopback addresses"),
+        Key::new(
+            "status",
+            SOCKET,
+            "Where a page with the state of everything, /metrics and /healthz are served, to whoever reaches that address.",
+            "status: 127.0.0.1:8081",
+        )
+        .own(),
         Key::new("head_timeout", INTERVAL, "Longest wait for a request's head.", "head_timeout: 10s")
             .own()
             .default("10s"),
@@ -72,6 +79,7 @@ pub(crate) fn read(field: &Field<'_>) -> Gateway {
         trusted_proxies: trusted.iter().filter_map(|field| field.parse(values::network)).collect(),
         max_connections: fields.get("max_connections").and_then(|field| field.integer()),
         tester: fields.get("tester").and_then(|field| field.flag()),
+        status: fields.get("status").and_then(|field| field.parse(|text| text.parse().ok())),
         head_timeout: duration("head_timeout", default.head_timeout),
         connect_timeout: duration("connect_timeout", default.connect_timeout),
         answer_timeout: duration("answer_timeout", default.answer_timeout),

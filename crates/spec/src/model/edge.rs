@@ -1,6 +1,6 @@
 //! What stands beside the services: certificates, gateway, load balancer, firewall, databases.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::Balance;
@@ -61,6 +61,8 @@ pub struct Gateway {
     pub max_connections: Option<u32>,
     /// `tester`; `None`: on loopback addresses only.
     pub tester: Option<bool>,
+    /// Where `/metrics`, `/healthz` and a page with the state of everything are served. `None`: nowhere.
+    pub status: Option<SocketAddr>,
     /// Reading a request head. Default 10 s.
     pub head_timeout: Duration,
     /// Connecting to one instance. Default 5 s.
@@ -78,6 +80,7 @@ impl Default for Gateway {
             trusted_proxies: Vec::new(),
             max_connections: None,
             tester: None,
+            status: None,
             head_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             answer_timeout: Duration::from_secs(30),

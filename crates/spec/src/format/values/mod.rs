@@ -7,7 +7,7 @@ mod time;
 
 pub(crate) use amount::{CPU, MEMORY, SHARE, SIZE, cpu, memory, share, size};
 pub(crate) use network::{
-    ADDRESS, DOMAIN, HOST_PATTERN, IP, NETWORK, ORIGIN, address, domain, host_pattern, network, origin,
+    ADDRESS, DOMAIN, HOST_PATTERN, IP, NETWORK, ORIGIN, SOCKET, address, domain, host_pattern, network, origin,
 };
 pub(crate) use time::{DURATION, INTERVAL, RATE, TIMEOUT, duration, interval, rate, seconds, timeout};
 

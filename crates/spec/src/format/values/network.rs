@@ -43,6 +43,12 @@ pub(crate) const IP: Shape = Shape::Text(&Text {
     numbers: Numbers::None,
 });
 
+pub(crate) const SOCKET: Shape = Shape::Text(&Text {
+    expected: "an IP address and a port such as 127.0.0.1:8081 or [::1]:8081",
+    pattern: concat!("^(", patterns::ipv4!(), r"|\[", patterns::ipv6!(), r"\]):", patterns::port!(), "$"),
+    numbers: Numbers::None,
+});
+
 pub(crate) const NETWORK: Shape = Shape::Text(&Text {
     expected: "an address or a network such as 203.0.113.7 or 10.0.0.0/8",
     pattern: concat!(
