@@ -18,6 +18,8 @@ use crate::workers::Door;
 pub struct Bound {
     tcp: BTreeMap<SocketAddr, (Arc<TcpListener>, Scheme)>,
     udp: BTreeMap<SocketAddr, Arc<UdpSocket>>,
+    /// `gateway.status`.
+    status: Option<(SocketAddr, Arc<TcpListener>)>,
 }
 
 impl Bound {
@@ -36,15 +38,19 @@ impl Bound {
                 }
             }
         }
+        if let Some(address) = gateway.status {
+            match bound.add(address, Scheme::Tcp, before) {
+                Ok(()) => bound.status = bound.tcp.remove(&address).map(|(listener, _)| (address, listener)),
+                Err(error) => errors.push(error),
+            }
+        }
         if errors.is_empty() { Ok(bound) } else { Err(errors) }
     }
 
     fn add(&mut self, address: SocketAddr, scheme: Scheme, before: &Bound) -> Result<(), BindError> {
         let known = match scheme {
             Scheme::Udp => before.udp.get(&address).map(|socket| Kept::Udp(socket.clone())),
-            Scheme::Http | Scheme::Https | Scheme::Tcp => {
-                before.tcp.get(&address).map(|(listener, _)| Kept::Tcp(listener.clone()))
-            }
+            Scheme::Http | Scheme::Https | Scheme::Tcp => before.tcp(address).map(Kept::Tcp),
         };
         let transport = if scheme == Scheme::Udp { Transport::Udp } else { Transport::Tcp };
         let kept = match known {
@@ -59,6 +65,17 @@ impl Bound {
             Kept::Udp(socket) => drop(self.udp.insert(address, socket)),
         }
         Ok(())
+    }
+
+    /// What is bound at an address already, for whatever it was.
+    fn tcp(&self, address: SocketAddr) -> Option<Arc<TcpListener>> {
+        let status = self.status.as_ref().filter(|(own, _)| *own == address).map(|(_, listener)| listener);
+        self.tcp.get(&address).map(|(listener, _)| listener).or(status).cloned()
+    }
+
+    /// The status address.
+    pub fn status(&self) -> Option<&Arc<TcpListener>> {
+        self.status.as_ref().map(|(_, listener)| listener)
     }
 
     /// What another process has bound and hands over. What is spoken there is up to the file.
@@ -78,7 +95,8 @@ impl Bound {
     /// All of it, for another process.
     pub fn listeners(&self) -> impl Iterator<Item = (SocketAddr, Transport, BorrowedFd<'_>)> {
         let tcp = self.tcp.iter().map(|(address, (listener, _))| (*address, Transport::Tcp, listener.as_fd()));
-        tcp.chain(self.udp.iter().map(|(address, socket)| (*address, Transport::Udp, socket.as_fd())))
+        let status = self.status.iter().map(|(address, listener)| (*address, Transport::Tcp, listener.as_fd()));
+        tcp.chain(status).chain(self.udp.iter().map(|(address, socket)| (*address, Transport::Udp, socket.as_fd())))
     }
 
     /// What the data plane is to accept from.

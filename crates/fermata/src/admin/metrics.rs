@@ -103,23 +103,25 @@ mod tests {
     #[test]
     fn a_status_is_told_as_open_metrics() {
         let lines = text(&super::super::page::tests::status());
-        let samples: Vec<&str> = lines.lines().filter(|line| !line.starts_with('#')).collect();
+        let mut samples: Vec<&str> = lines.lines().filter(|line| !line.starts_with('#')).collect();
+        // Within a family they have no order.
+        samples.sort_unstable();
         assert_eq!(
             samples,
             [
                 "fermata_build_info{version=\"1.2.3\"} 1",
-                "fermata_uptime_seconds 3725",
-                "fermata_ready 1",
-                "fermata_tunnels 7",
-                "fermata_service_tunnels{service=\"web\"} 7",
+                "fermata_bytes_total{from=\"client\"} 120",
+                "fermata_bytes_total{from=\"service\"} 340",
                 "fermata_instance_live{service=\"web\",instance=\"web.1\"} 7",
                 "fermata_instance_ready{service=\"web\",instance=\"web.1\"} 1",
                 "fermata_instance_restarts_total{service=\"web\",instance=\"web.1\"} 1",
-                "fermata_tunnels_ended_total{cause=\"client-close\",code=\"1000\"} 3",
-                "fermata_bytes_total{from=\"client\"} 120",
-                "fermata_bytes_total{from=\"service\"} 340",
                 "fermata_messages_total{from=\"client\"} 3",
                 "fermata_messages_total{from=\"service\"} 8",
+                "fermata_ready 1",
+                "fermata_service_tunnels{service=\"web\"} 7",
+                "fermata_tunnels 7",
+                "fermata_tunnels_ended_total{cause=\"client-close\",code=\"1000\"} 3",
+                "fermata_uptime_seconds 3725",
             ]
         );
         assert!(lines.ends_with("# EOF\n"));

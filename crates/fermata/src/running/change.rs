@@ -46,6 +46,7 @@ impl Running {
         self.shared.table.store(Arc::new(table));
         self.workers.accept(self.bound.doors(&self.tls));
         self.forward_datagrams();
+        self.show();
         self.plans.extend(added.into_iter().map(|plan| (plan.name.clone(), plan)));
         for name in changes.replaced.iter().filter(|name| !self.plans.contains_key(*name)) {
             self.rebalance(name);

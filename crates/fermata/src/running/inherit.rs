@@ -112,6 +112,8 @@ impl Running {
             certificates,
             watch,
             authority,
+            board: None,
+            visits: channels.visits,
             shared,
             workers,
             datagrams: BTreeMap::<SocketAddr, _>::new(),
@@ -131,6 +133,7 @@ impl Running {
             lock,
         };
         running.forward_datagrams();
+        running.show();
         for warning in warnings {
             running.say(Notice::Warning(warning)).await;
         }

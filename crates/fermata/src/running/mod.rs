@@ -5,6 +5,7 @@
 mod asks;
 mod authority;
 mod behind;
+mod board;
 mod change;
 mod inherit;
 mod rollouts;
@@ -32,6 +33,7 @@ use tokio::time::Instant;
 use self::asks::Onward;
 use self::authority::Authority;
 use self::behind::Behind;
+use self::board::Board;
 pub use self::inherit::bound_before;
 use self::rollouts::Active;
 use self::seen::{REMEMBERED, Seen, Tail, Waiting, external, note};
@@ -110,6 +112,9 @@ pub struct Running {
     certificates: Certificates,
     watch: Watch,
     authority: Option<Authority>,
+    board: Option<Board>,
+    /// Where those who come to the status address ask.
+    visits: mpsc::Sender<Asked>,
     shared: Shared,
     workers: Rc<Workers>,
     datagrams: BTreeMap<SocketAddr, AbortHandle>,
@@ -153,6 +158,7 @@ struct Channels {
     lines: mpsc::Sender<Line>,
     drained: mpsc::UnboundedSender<InstanceName>,
     called: mpsc::UnboundedSender<Called>,
+    visits: mpsc::Sender<Asked>,
 }
 
 /// Where a running file comes from.
@@ -193,7 +199,8 @@ pub async fn run(
     let (drained, mut are_drained) = mpsc::unbounded_channel();
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     let (called, mut calls) = mpsc::unbounded_channel();
-    let channels = Channels { events, lines, drained, called };
+    let (visits, mut visitors) = mpsc::channel(16);
+    let channels = Channels { events, lines, drained, called, visits };
     let mut running = match origin {
         Origin::Fresh(lock) => {
             let control = ControlSocket::bind(&place.state).map_err(system)?;
@@ -240,6 +247,7 @@ pub async fn run(
                 let notice = outcome.map_or_else(Notice::Warning, Notice::Done);
                 running.say(notice).await;
             }
+            Some(Asked { request, asking }) = visitors.recv() => drop(running.answer(request, asking).await),
             Some(Asked { request, asking }) = asks.recv() => {
                 if running.answer(request, asking).await == Onward::Stop {
                     break;
@@ -247,6 +255,8 @@ pub async fn run(
             }
         }
     }
+    // From here on the status address tells that this ends.
+    drop(visitors);
     tokio::select! {
         outcome = running.end(&mut happened, &mut written) => outcome.map(|()| Ended::Well),
         // What is dropped in the middle of its end kills its processes.
@@ -264,7 +274,7 @@ impl Running {
         place: Place,
         (lock, control): (StateLock, Control),
         outside: Outside,
-        Channels { events, lines, drained, called }: Channels,
+        Channels { events, lines, drained, called, visits }: Channels,
     ) -> Result<Running, StartError> {
         let Prepared { spec, plan, ports, bound, certificates: loaded, warnings } = prepared;
         let certificates = Certificates::default();
@@ -296,6 +306,8 @@ impl Running {
             certificates,
             watch,
             authority,
+            board: None,
+            visits,
             shared,
             workers,
             datagrams: BTreeMap::new(),
@@ -320,6 +332,7 @@ impl Running {
             lock,
         };
         running.forward_datagrams();
+        running.show();
         for warning in warnings {
             running.say(Notice::Warning(warning)).await;
         }
@@ -384,7 +397,7 @@ impl Running {
         happened: &mut mpsc::UnboundedReceiver<Event>,
         written: &mut mpsc::Receiver<Line>,
     ) -> Result<(), StartError> {
-        let Running { workers, shared, supervisor, outside, datagrams, checks, bound, behind, .. } = self;
+        let Running { workers, shared, supervisor, outside, datagrams, checks, bound, behind, board: _board, .. } = self;
         // Whoever has stayed behind ends at the same time.
         drop(behind);
         let say = async |notice| drop(outside.notices.send(notice).await);

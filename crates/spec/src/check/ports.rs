@@ -59,6 +59,7 @@ pub(super) fn check(sections: &Sections, reading: &Reading) {
     firewall(&claims, sections, reading);
     certificates(&claims, sections, reading);
     challenges(&claims, sections, reading);
+    status(&claims, sections, reading);
 }
 
 fn claims<'a>(services: &'a [Service], reading: &Reading) -> Vec<Claim<'a>> {
@@ -230,6 +231,19 @@ fn challenges(claims: &[Claim<'_>], sections: &Sections, reading: &Reading) {
         .label(format!("{} of {}", claim.speech, claim.name))
         .also(place, "acme");
     reading.said.add(diagnostic.help("give the service another port, or have 80 redirected to another challenge_port"));
+}
+
+/// The status address is nobody else's.
+fn status(claims: &[Claim<'_>], sections: &Sections, reading: &Reading) {
+    let Some(status) = sections.gateway.status else { return };
+    let Some(claim) = claims.iter().find(|claim| claim.port == status.port() && claim.speech != Speech::Udp) else {
+        return;
+    };
+    let message = format!("{} is used as {} by {} and by gateway.status", claim.port, claim.speech, claim.name);
+    let diagnostic = Diagnostic::new(&codes::PORT_TAKEN, claim.path.clone(), claim.place.clone(), message)
+        .label(format!("{} of {}", claim.speech, claim.name))
+        .also(reading.place("gateway.status"), "status");
+    reading.said.add(diagnostic.help("each needs a port of its own; write another number for one of the two"));
 }
 
 fn certificates(claims: &[Claim<'_>], sections: &Sections, reading: &Reading) {
