@@ -18,7 +18,7 @@ use crate::http::Upstreams;
 use crate::route::{Places, Table};
 use crate::serve::{self, Leaving, Speaks, Stay, Worker};
 use crate::tls::Challenges;
-use crate::tunnel::{self, Carried, Command, Engine, Entry, Frozen, Ledger, Spread, Which};
+use crate::tunnel::{self, Command, Engine, Entry, Frozen, Ledger, Spread, Volume, Which};
 
 /// After an error of accept(2) that more trying makes worse (no descriptors left), this long passes.
 const BREATH: Duration = Duration::from_millis(100);
@@ -134,8 +134,8 @@ impl Workers {
     }
 
     /// What all tunnels that live have carried so far.
-    pub async fn carried(&self) -> Carried {
-        let mut all = Carried::default();
+    pub async fn carried(&self) -> Volume {
+        let mut all = Volume::default();
         self.ask(|_, told| Command::Sum(told)).await.into_iter().flatten().for_each(|carried| all += carried);
         all
     }

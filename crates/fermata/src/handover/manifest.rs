@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::route::Target;
 use crate::run::Handed;
-use crate::tunnel::Record;
+use crate::tunnel::{Record, Volume};
 
 /// The number of these words. Two processes that say another one don't understand each other: what is handed over is
 /// exact, and nothing of it is guessed at.
@@ -103,6 +103,8 @@ pub struct Estate {
     pub last_tunnel: u64,
     /// How many tunnels ended, by cause and close code.
     pub endings: Vec<(String, u16, u64)>,
+    /// What tunnels that have ended had carried.
+    pub past: Volume,
 }
 
 /// A tunnel that stays in an older process.

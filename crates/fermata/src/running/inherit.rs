@@ -180,7 +180,7 @@ fn put_together(
     pools.add_running(plan);
     let ledger = Arc::new(Ledger::default());
     let endings = estate.endings.iter().map(|(cause, code, count)| (cause.clone(), Code(*code), *count));
-    ledger.go_on(TunnelId(estate.last_tunnel), endings);
+    ledger.go_on(TunnelId(estate.last_tunnel), estate.past, endings);
     let shared = Shared {
         table: Arc::new(ArcSwap::from_pointee(table)),
         ledger,

@@ -284,6 +284,7 @@ impl Running {
             told_ready,
             last_tunnel: ledger.last().0,
             endings: endings.collect(),
+            past: ledger.past(),
         }
     }
 

@@ -24,7 +24,7 @@ use slab::Slab;
 use super::card::Card;
 use super::end::{Reading, Scratch};
 use super::frozen::Frozen;
-use super::ledger::{Carried, Change, Entry, Ledger};
+use super::ledger::{Change, Entry, Ledger, Volume};
 use super::pump::Until;
 use super::slot::{BOTH, Stage, Tunnel};
 use super::spread::{Others, Spread};
@@ -376,8 +376,8 @@ impl Engine {
     }
 
     /// What the tunnels that live here have carried so far.
-    pub fn carried(&self) -> Carried {
-        let mut all = Carried::default();
+    pub fn carried(&self) -> Volume {
+        let mut all = Volume::default();
         self.tunnels.iter().for_each(|(_, tunnel)| all += tunnel.carried());
         all
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fermata_wire::Code;
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use super::card::{Card, TunnelId};
@@ -82,21 +83,21 @@ pub struct Ledger {
     live: AtomicU64,
     endings: Mutex<BTreeMap<(&'static str, Code), u64>>,
     /// Of tunnels that have ended.
-    past: Mutex<Carried>,
+    past: Mutex<Volume>,
     changes: broadcast::Sender<Change>,
 }
 
 /// What tunnels have carried, from clients and from services.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Carried {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
     /// Bytes.
     pub bytes: [u64; 2],
     /// Messages.
     pub messages: [u64; 2],
 }
 
-impl std::ops::AddAssign for Carried {
-    fn add_assign(&mut self, other: Carried) {
+impl std::ops::AddAssign for Volume {
+    fn add_assign(&mut self, other: Volume) {
         for side in [0, 1] {
             self.bytes[side] += other.bytes[side];
             self.messages[side] += other.messages[side];
@@ -146,7 +147,7 @@ impl Ledger {
     }
 
     /// What tunnels that have ended have carried.
-    pub fn past(&self) -> Carried {
+    pub fn past(&self) -> Volume {
         self.past.lock().map(|past| *past).unwrap_or_default()
     }
 
@@ -160,8 +161,11 @@ impl Ledger {
     }
 
     /// Goes on where another one stood. Causes that nobody knows here are left out.
-    pub fn go_on(&self, last: TunnelId, endings: impl IntoIterator<Item = (String, Code, u64)>) {
+    pub fn go_on(&self, last: TunnelId, past: Volume, endings: impl IntoIterator<Item = (String, Code, u64)>) {
         self.next.fetch_max(last.0, Ordering::Relaxed);
+        if let Ok(mut known) = self.past.lock() {
+            *known += past;
+        }
         if let Ok(mut known) = self.endings.lock() {
             for (name, code, count) in endings {
                 if let Some(cause) = Cause::named(&name) {
@@ -183,7 +187,7 @@ impl Ledger {
             *endings.entry((ending.cause.name(), ending.code)).or_default() += 1;
         }
         if let Ok(mut past) = self.past.lock() {
-            *past += Carried { bytes: ending.bytes, messages: ending.messages };
+            *past += Volume { bytes: ending.bytes, messages: ending.messages };
         }
         self.tell(|| {
             let (service, instance) = (card.lease.service().clone(), card.lease.instance().clone());

@@ -23,7 +23,7 @@ pub use card::{Card, TunnelId};
 pub use ending::{Cause, Ending};
 pub use engine::{Engine, Kind, Left, Opened};
 pub use frozen::Frozen;
-pub use ledger::{Carried, Change, Departure, Entry, Ledger};
+pub use ledger::{Change, Departure, Entry, Ledger, Volume};
 pub use record::{Record, Who};
 pub use spread::{Others, Spread};
 pub use work::{Command, Commands, Which, run};

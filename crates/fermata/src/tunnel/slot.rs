@@ -13,7 +13,7 @@ use super::card::Card;
 use super::end::{End, Reading, Scratch};
 use super::ending::{Cause, Ending};
 use super::engine::Kind;
-use super::ledger::{Carried, Entry};
+use super::ledger::{Entry, Volume};
 use super::tick::Tick;
 use crate::net::Parts;
 
@@ -133,12 +133,12 @@ impl Tunnel {
     }
 
     /// What it has carried so far.
-    pub(super) fn carried(&self) -> Carried {
+    pub(super) fn carried(&self) -> Volume {
         match &self.carries {
             Carries::WebSocket(relay) => {
-                Carried { bytes: BOTH.map(|side| relay.bytes(side)), messages: BOTH.map(|side| relay.messages(side)) }
+                Volume { bytes: BOTH.map(|side| relay.bytes(side)), messages: BOTH.map(|side| relay.messages(side)) }
             }
-            Carries::Raw(bytes) => Carried { bytes: *bytes, messages: [0, 0] },
+            Carries::Raw(bytes) => Volume { bytes: *bytes, messages: [0, 0] },
         }
     }
 
@@ -148,7 +148,7 @@ impl Tunnel {
             Carries::WebSocket(_) => Kind::WebSocket,
             Carries::Raw(_) => Kind::Raw,
         };
-        let Carried { bytes, messages } = self.carried();
+        let Volume { bytes, messages } = self.carried();
         let card = &*self.card;
         let Card { id, lease, since, tls, .. } = card;
         Entry {
@@ -176,7 +176,7 @@ impl Tunnel {
             Carries::WebSocket(relay) => code_at_client(relay, self.cause.as_ref()),
             Carries::Raw(_) => Code::ABNORMAL,
         };
-        let Carried { bytes, messages } = self.carried();
+        let Volume { bytes, messages } = self.carried();
         let cause = self.cause.clone().unwrap_or(Cause::Ended);
         Ending { cause, code, lived: now.saturating_duration_since(self.card.since), bytes, messages }
     }

@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 use super::card::{Card, TunnelId};
 use super::engine::{Engine, Left};
 use super::frozen::Frozen;
-use super::ledger::{Carried, Change, Entry};
+use super::ledger::{Change, Entry, Volume};
 use super::spread::Spread;
 use crate::os::Readable;
 
@@ -37,7 +37,7 @@ pub enum Command {
     /// Tell how many of some tunnels are not ending yet.
     Count(Which, oneshot::Sender<usize>),
     /// Tell what all that live have carried so far.
-    Sum(oneshot::Sender<Carried>),
+    Sum(oneshot::Sender<Volume>),
     /// Tell of some tunnels.
     List(Which, oneshot::Sender<Vec<Entry>>),
     /// Give all tunnels out that can go on elsewhere.
