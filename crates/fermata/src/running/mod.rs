@@ -397,7 +397,8 @@ impl Running {
         happened: &mut mpsc::UnboundedReceiver<Event>,
         written: &mut mpsc::Receiver<Line>,
     ) -> Result<(), StartError> {
-        let Running { workers, shared, supervisor, outside, datagrams, checks, bound, behind, board: _board, .. } = self;
+        let Running { workers, shared, supervisor, outside, datagrams, checks, bound, behind, board: _board, .. } =
+            self;
         // Whoever has stayed behind ends at the same time.
         drop(behind);
         let say = async |notice| drop(outside.notices.send(notice).await);
