@@ -1,4 +1,4 @@
-//! The state of everything as metrics (OpenMetrics 1.0), made anew for each scrape. Pure: a status in, text out.
+//! The state of everything as metrics (`OpenMetrics` 1.0), made anew for each scrape. Pure: a status in, text out.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;

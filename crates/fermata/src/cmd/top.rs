@@ -64,7 +64,6 @@ fn text(look: &Look, before: Option<&Look>) -> String {
     let a_second = |now: u64, then: u64| (now.saturating_sub(then) as f64 / seconds).round() as u64;
     let now = &look.status.tunnels;
     let ended = |figures: &TunnelFigures| figures.ended.values().sum::<u64>();
-    let mut text = status::text(&look.status);
     let rates = [("clients", 0), ("services", 1)].map(|(from, at)| {
         vec![
             from.to_owned(),
@@ -72,14 +71,19 @@ fn text(look: &Look, before: Option<&Look>) -> String {
             bytes(a_second(now.bytes[at], known.bytes[at])),
         ]
     });
-    text += &format!("\n{}", table::render(&["FROM", "MESSAGES/S", "BYTES/S"], rates));
-    text += &format!("\n{} tunnels ended a second\n", a_second(ended(now), ended(&known)));
+    let mut text = format!(
+        "{}\n{}\n{} tunnels ended a second\n",
+        status::text(&look.status),
+        table::render(&["FROM", "MESSAGES/S", "BYTES/S"], rates),
+        a_second(ended(now), ended(&known)),
+    );
     let busiest = busiest(look, before);
     if !busiest.is_empty() {
         let rows = busiest.into_iter().map(|(one, carried)| {
             vec![one.id.to_string(), one.client.to_string(), one.instance.clone(), bytes(a_second(carried, 0))]
         });
-        text += &format!("\n{}", table::render(&["BUSIEST", "CLIENT", "INSTANCE", "BYTES/S"], rows));
+        text.push('\n');
+        text += &table::render(&["BUSIEST", "CLIENT", "INSTANCE", "BYTES/S"], rows);
     }
     text
 }
