@@ -1,13 +1,14 @@
 //! Tunnels that go on in another engine: every byte arrives once and in order, whatever was on the way, and all that was
 //! known of them is known there.
 
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use fermata::tunnel::Kind;
 use fermata_spec::WebSocket;
 
-use crate::world::peer::SMALL;
-use crate::world::{Frame, WIRINGS, Wiring, World};
+use crate::world::peer::{SMALL, buffers};
+use crate::world::{Frame, Held, WIRINGS, Wiring, World};
 
 const CLEAR: &[Wiring] = &[WIRINGS[0], WIRINGS[1]];
 
@@ -43,9 +44,15 @@ fn what_a_stalled_reader_has_not_taken_yet_arrives_after_the_move() {
     for wiring in CLEAR {
         for kind in [Kind::WebSocket, Kind::Raw] {
             let mut world = World::new();
-            world.open(*wiring, kind);
-            world.client().buffers(SMALL);
-            world.service().buffers(SMALL);
+            let ((client, client_leg), (service, service_leg)) = (wiring.client(), wiring.service());
+            // No kernel keeps all of it.
+            for near in [&client_leg.socket, &service_leg.socket] {
+                buffers(near.as_fd(), SMALL);
+            }
+            client.buffers(SMALL);
+            service.buffers(SMALL);
+            world.adopt(client_leg, service_leg, kind);
+            world.tunnels.push(Held { client, service });
             let long: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
             (world.client().reads, world.service().reads) = (false, false);
             world.service().say(Frame::binary(&long).bare());
@@ -170,4 +177,33 @@ fn a_tunnel_that_was_frozen_and_thawed_where_it_was_goes_on() {
     }
     world.until("the message", |held| held.service.has(&Frame::text("meanwhile")));
     assert_eq!(world.ledger.live(), 1);
+}
+
+#[test]
+fn a_record_that_was_damaged_is_refused_or_can_be_used() {
+    let mut rng = fastrand::Rng::with_seed(11);
+    let (mut taken, mut tried) = (0, 0);
+    for round in 0..400 {
+        let mut world = World::with(WebSocket { max_message_rate: Some(100), ..WebSocket::default() });
+        for _ in 0..2 {
+            world.open(*rng.choice(CLEAR).expect("some"), if round % 5 == 0 { Kind::Raw } else { Kind::WebSocket });
+        }
+        if round % 3 == 0 {
+            world.drain(1012, Duration::from_secs(10));
+        }
+        let said = Frame::text("something that is said").masked();
+        world.client().say(&said[..rng.usize(..said.len())]);
+        world.until_nothing_moves_at_once();
+        tried += world.engine.live();
+        taken += world.move_damaged(&mut rng);
+        for held in &mut world.tunnels {
+            held.client.say(&said);
+            held.service.say(Frame::text("an answer").bare());
+        }
+        for _ in 0..30 {
+            while world.step() {}
+            world.pass(Duration::from_secs(2));
+        }
+    }
+    assert!(taken > tried / 4 && taken < tried, "{taken} of {tried} were taken");
 }

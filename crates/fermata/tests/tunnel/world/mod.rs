@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use fermata::net::Parts;
 use fermata::route::{Guests, Places, Pool, Target};
-use fermata::tunnel::{Card, Engine, Frozen, Kind, Ledger, Left, Opened, Record, TunnelId};
+use fermata::tunnel::{Card, Engine, Frozen, Kind, Ledger, Left, Opened, Record, TunnelId, Who};
 use fermata_spec::WebSocket;
 use fermata_wire::{Close, Code, Rules};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -131,20 +131,59 @@ impl World {
         let records: Vec<Record> = serde_json::from_str(&text).expect("what was written");
         let (count, mut bytes, mut copies) = (records.len(), &bytes[..], copies.into_iter());
         for record in records {
-            let card = Card {
-                id: TunnelId(record.who.id),
-                lease: self.pool.hold(&record.who.instance, &record.who.target),
-                since: self.now().checked_sub(record.who.age).expect("a time"),
-                tls: record.who.tls,
-                protocol: record.who.protocol.as_deref().map(Arc::from),
-                rules: record.who.rules().expect("known rules"),
-                ..self.card()
-            };
+            let card = self.card_of(&record.who).expect("known rules");
             let frozen = Frozen::unpack(record, card, &mut bytes, &mut copies).expect("what was written");
             self.engine.thaw(frozen, self.now()).expect("sockets can be registered");
         }
         assert_eq!((bytes.len(), copies.next().is_none()), (0, true), "nothing is left over");
         count
+    }
+
+    fn card_of(&self, who: &Who) -> Option<Card> {
+        Some(Card {
+            id: TunnelId(who.id),
+            lease: self.pool.hold(&who.instance, &who.target),
+            since: self.now().checked_sub(who.age)?,
+            tls: who.tls,
+            protocol: who.protocol.as_deref().map(Arc::from),
+            rules: who.rules()?,
+            ..self.card()
+        })
+    }
+
+    /// The same with records and bytes that have been damaged on the way; returns how many were taken all the same.
+    pub fn move_damaged(&mut self, rng: &mut fastrand::Rng) -> usize {
+        let frozen = self.engine.freeze(self.now());
+        let (mut bytes, mut sockets) = (Vec::new(), Vec::new());
+        let records: Vec<_> = frozen.iter().map(|one| one.pack(&mut bytes, &mut sockets)).collect();
+        let mut text = serde_json::to_vec(&records).expect("records are text");
+        for _ in 0..rng.usize(..3) {
+            let at = rng.usize(..text.len());
+            if text[at].is_ascii_digit() {
+                text[at] = b'0' + rng.u8(..10);
+            }
+        }
+        for _ in 0..rng.usize(..4) {
+            // A raw tunnel with nothing on the way has none.
+            if let Some(at) = rng.choice(0..bytes.len()) {
+                bytes[at] = rng.u8(..);
+            }
+        }
+        let copies: Vec<_> = sockets.iter().map(|one| one.try_clone_to_owned().expect("a copy")).collect();
+        drop(sockets);
+        drop(frozen);
+        self.engine = Engine::new(self.ledger.clone()).expect("an epoll can be made");
+        let Ok(records) = serde_json::from_slice::<Vec<Record>>(&text) else { return 0 };
+        let (mut bytes, mut copies) = (&bytes[..], copies.into_iter());
+        let mut taken = 0;
+        for record in records {
+            let card = self.card_of(&record.who);
+            if let Some(frozen) = card.and_then(|card| Frozen::unpack(record, card, &mut bytes, &mut copies)) {
+                self.engine.thaw(frozen, self.now()).expect("sockets can be registered");
+                taken += 1;
+            }
+        }
+        taken
     }
 
     /// The first tunnel's client.
