@@ -144,6 +144,29 @@ impl Pools {
         }
     }
 
+    /// What runs elsewhere is elsewhere now: what stays keeps its count, under whatever name it has in the file; what is
+    /// there no more gets nothing new, and is returned.
+    pub fn keep_running(&self, service: &Arc<str>, next: Option<&RunningPlan>) -> Vec<Arc<Endpoint>> {
+        let mut gone = Vec::new();
+        let pools = self.pools();
+        for ((_, port), pool) in pools.iter().filter(|((of, _), _)| of == service) {
+            let next = next.filter(|next| next.ports.contains(port));
+            let named: Vec<_> = next.into_iter().flat_map(named).collect();
+            for endpoint in pool.endpoints().iter() {
+                let same = named.iter().find(|(_, address)| target_of(address, *port) == endpoint.target);
+                match same.map(|(name, _)| name.to_string()) {
+                    Some(name) if *name == *endpoint.instance => {}
+                    Some(name) => pool.rename(endpoint, &name.into()),
+                    None => {
+                        pool.take_out(endpoint);
+                        gone.push(endpoint.clone());
+                    }
+                }
+            }
+        }
+        gone
+    }
+
     /// Forgets a service that the file has no more.
     pub fn forget(&self, service: &str) {
         self.pools().retain(|(of, _), _| &**of != service);

@@ -43,7 +43,7 @@ pub struct Endpoint {
     /// Since when it may be picked.
     since: Instant,
     /// Requests and tunnels that use it now.
-    live: AtomicU32,
+    live: Arc<AtomicU32>,
 }
 
 /// How one of the endpoints is picked.
@@ -61,7 +61,7 @@ const COLD: f64 = 0.1;
 impl Endpoint {
     /// An endpoint that nothing uses yet.
     pub fn new(instance: Arc<str>, target: Target) -> Endpoint {
-        Endpoint { instance, target, since: Instant::now(), live: AtomicU32::new(0) }
+        Endpoint { instance, target, since: Instant::now(), live: Arc::default() }
     }
 
     /// The part of its share that it gets: all of it once it is as old as a slow start takes.
@@ -131,6 +131,20 @@ impl Pool {
             }
             all
         });
+    }
+
+    /// Gives an endpoint the name of another instance; its age and what uses it count on.
+    pub fn rename(&self, endpoint: &Arc<Endpoint>, instance: &Arc<str>) {
+        let Endpoint { target, since, live, .. } = &**endpoint;
+        let (instance, target, since, live) = (instance.clone(), target.clone(), *since, live.clone());
+        let renamed = Arc::new(Endpoint { instance, target, since, live });
+        let other = |one: &Arc<Endpoint>| if Arc::ptr_eq(one, endpoint) { renamed.clone() } else { one.clone() };
+        self.endpoints.rcu(|known| known.iter().map(other).collect::<Vec<_>>());
+    }
+
+    /// Takes an endpoint out; what uses it goes on.
+    pub fn take_out(&self, endpoint: &Arc<Endpoint>) {
+        self.endpoints.rcu(|known| known.iter().filter(|one| !Arc::ptr_eq(one, endpoint)).cloned().collect::<Vec<_>>());
     }
 
     /// Takes the endpoints of an instance out; what uses them goes on.

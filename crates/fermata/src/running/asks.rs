@@ -226,6 +226,7 @@ fn which(filter: Filter) -> Which {
         ids: filter.ids.into_iter().map(TunnelId).collect(),
         to: filter.target.map(|target| target.0.into()),
         client: filter.client,
+        at: None,
     }
 }
 

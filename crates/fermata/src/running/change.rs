@@ -3,6 +3,9 @@
 
 use std::sync::Arc;
 
+use fermata_spec::Spec;
+use fermata_wire::{Close, Code};
+
 use super::seen::external;
 use super::{Running, watch};
 use crate::app::{Prepared, StartError};
@@ -12,6 +15,7 @@ use crate::route::Table;
 use crate::run::Plan;
 use crate::run::plan::ServicePlan;
 use crate::running::Notice;
+use crate::tunnel::Which;
 
 impl Running {
     /// Reads the file again and becomes what it says; an error changes nothing.
@@ -41,7 +45,7 @@ impl Running {
         self.certificates.offer(&certificates);
         self.watch = watch(&self.certificates, certificates, &self.outside.notices);
         self.renew_authority();
-        self.adopt_external(&plan, changes);
+        self.adopt_external(&before, &plan, changes).await;
         let table = Table::new(self.spec.gateway.clone(), routes(&self.spec, &self.pools));
         self.shared.table.store(Arc::new(table));
         self.workers.accept(self.bound.doors(&self.tls));
@@ -73,14 +77,26 @@ impl Running {
         Ok(())
     }
 
-    /// What runs elsewhere may be elsewhere now.
-    fn adopt_external(&mut self, plan: &Plan, changes: &Changes) {
+    /// What runs elsewhere may be elsewhere now: tunnels to where it is no more are drained, over the time that the file as
+    /// it was gives them.
+    async fn adopt_external(&mut self, before: &Spec, plan: &Plan, changes: &Changes) {
         for name in changes.removed.iter().chain(&changes.replaced) {
-            if !self.plans.contains_key(name) {
-                for endpoint in self.pools.endpoints(name) {
-                    self.pools.remove(name, &endpoint.instance);
-                    self.instances.remove(&*endpoint.instance);
-                }
+            if self.plans.contains_key(name) {
+                continue;
+            }
+            let next = plan.running.iter().find(|service| service.name == *name);
+            let gone = self.pools.keep_running(name, next);
+            self.instances.retain(|_, seen| seen.service != *name);
+            if changes.removed.contains(name) {
+                // All of it is drained, whatever it was.
+                continue;
+            }
+            let service = before.services.iter().find(|service| service.name == *name);
+            let drain = service.map(|service| service.websocket.drain).unwrap_or_default();
+            let close = Arc::new(Close::new(Code::RESTART, "the instance was removed"));
+            for endpoint in gone {
+                let there = Which { at: Some(endpoint.target.clone()), ..Which::to(name.clone()) };
+                self.workers.drain(&there, &close, drain).await;
             }
         }
         self.instances.extend(external(plan));

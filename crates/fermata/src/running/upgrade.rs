@@ -366,7 +366,7 @@ fn staying_of(entry: &Entry) -> Staying {
 
 fn in_words_of_ours(word: AreToEnd) -> (Which, Arc<Close>, Duration) {
     let AreToEnd { ids, to, client, code, reason, over } = word;
-    let which = Which { ids: ids.into_iter().map(TunnelId).collect(), to: to.map(Arc::from), client };
+    let which = Which { ids: ids.into_iter().map(TunnelId).collect(), to: to.map(Arc::from), client, at: None };
     (which, Arc::new(Close { code: Code(code), reason: reason.into() }), over)
 }
 

@@ -17,6 +17,7 @@ use super::frozen::Frozen;
 use super::ledger::{Change, Entry, Volume};
 use super::spread::Spread;
 use crate::os::Readable;
+use crate::route::Target;
 
 /// Something that an engine is to do.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub struct Which {
     pub to: Option<Arc<str>>,
     /// From this address.
     pub client: Option<IpAddr>,
+    /// To where this is.
+    pub at: Option<Target>,
 }
 
 impl Which {
@@ -72,9 +75,10 @@ impl Which {
 
     fn has(&self, card: &Card) -> bool {
         self.names(card.id, card.lease.service(), card.lease.instance(), card.client())
+            && self.at.as_ref().is_none_or(|at| at == card.lease.target())
     }
 
-    /// Whether a change is one of theirs.
+    /// Whether a change is one of theirs, wherever its instance is.
     pub fn concerns(&self, change: &Change) -> bool {
         match change {
             Change::Opened(one) => self.names(one.id, &one.service, &one.instance, one.client),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{Fermata, free_port, until};
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{Fermata, Folder, Process, free_port, until};
 use crate::{ask, ending, endings, file, live, open, open_many, runtime};
 
 /// Runs `fermata` while this thread's tunnels go on.
@@ -86,6 +89,48 @@ fn a_file_that_wants_another_instance_fills_it_first() {
         until("it gets traffic", || live(&fermata).len() == 2);
         sockets.extend(open_many(port, 40).await);
         assert_eq!(live(&fermata), BTreeMap::from([("web.1".to_owned(), 40), ("web.2".to_owned(), 40)]));
+    });
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[test]
+fn a_service_elsewhere_may_move_and_only_where_it_left_are_tunnels_drained() {
+    let port = free_port();
+    let echo = || {
+        let address = format!("127.0.0.1:{}", free_port());
+        let process = Process::start(&mut Folder::new("").command(&["echo", "--listen", &address]));
+        process.wait_for("that it listens", |line| line.starts_with("listening"));
+        (process, address)
+    };
+    let ((_old, old), (_new, new)) = (echo(), echo());
+    let at = |addresses: &str| {
+        format!(
+            "version: 2\nservices:\n  web:\n    address: [{addresses}]\n    websocket: {{drain: 1s}}\n    \
+             ports: [{{container: 3000, http: {port}}}]\ngateway: {{bind: [\"127.0.0.1\"]}}\n"
+        )
+    };
+    let fermata = Fermata::up(&at(&old));
+    let reload = async |addresses: &str| {
+        fermata.folder.write("service.yml", &at(addresses));
+        let (code, said, why) = asked(&fermata, &["reload"]).await;
+        assert!(code == Some(0) && said.starts_with("reloaded: "), "{said}{why}");
+    };
+    runtime().block_on(async {
+        let mut first = open_many(port, 40).await;
+        // In front of the other, which is the second now.
+        reload(&format!("{new}, {old}")).await;
+        until("both get traffic", || live(&fermata).len() == 2);
+        assert_eq!(live(&fermata), BTreeMap::from([("web.1".to_owned(), 0), ("web.2".to_owned(), 40)]));
+        let second = open_many(port, 40).await;
+        assert_eq!(live(&fermata), BTreeMap::from([("web.1".to_owned(), 40), ("web.2".to_owned(), 40)]));
+        reload(&old).await;
+        let gone = (1012, "the instance was removed".to_owned());
+        assert_eq!(endings(second).await, BTreeMap::from([(gone, 40)]));
+        for socket in &mut first {
+            socket.send(Message::text("still here")).await.expect("the tunnel takes a message");
+            assert_eq!(socket.next().await.expect("open").expect("a message"), Message::text("still here"));
+        }
+        assert_eq!(live(&fermata), BTreeMap::from([("web.1".to_owned(), 40)]));
     });
     assert_eq!(fermata.stop().code, Some(0));
 }
