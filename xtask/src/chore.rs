@@ -7,7 +7,9 @@ Usage: cargo xtask CHORE
   test [ARGS…]   install what the tests need, then run every test; ARGS go to the test runner,
                  e.g. `cargo xtask test socket_io` for the tests whose name has that in it
   lint           rustfmt, clippy, rustdoc and cargo-deny, warnings denied
-  ci             lint and test: what a change must pass before it lands
+  count          count the instructions of the hot paths; fails where one has changed by more than 5 %
+      --bless      keep the counts of now
+  ci             lint, test and count: what a change must pass before it lands
   autobahn       the Autobahn cases against an echo service, directly and through the gateway
       --quick      the sections that take seconds (default; also part of `test`)
       --all        every case, half an hour
@@ -28,7 +30,12 @@ pub(crate) enum Chore {
         /// Arguments for the test runner.
         selection: Vec<String>,
     },
-    /// Lint and test.
+    /// Count instructions.
+    Count {
+        /// What to do with the results.
+        results: Results,
+    },
+    /// Lint, test and count.
     Ci,
     /// Run the Autobahn cases.
     Autobahn {
@@ -67,6 +74,8 @@ impl Chore {
                 return Ok(Chore::Test { selection: rest.into_iter().filter(|a| a != "--").collect() });
             }
             "autobahn" => return Chore::read_autobahn(&rest),
+            "count" if rest == ["--bless"] => return Ok(Chore::Count { results: Results::Bless }),
+            "count" => Chore::Count { results: Results::Compare },
             "help" | "--help" | "-h" => Chore::Help,
             "install" => Chore::Install,
             "lint" => Chore::Lint,
@@ -115,6 +124,12 @@ mod tests {
     fn autobahn_is_quick_unless_told_otherwise() {
         assert_eq!(read("autobahn --all --bless"), Ok(Chore::Autobahn { cases: Cases::All, results: Results::Bless }));
         assert_eq!(read("autobahn"), Ok(Chore::Autobahn { cases: Cases::Quick, results: Results::Compare }));
+    }
+
+    #[test]
+    fn counts_are_kept_when_told_so() {
+        assert_eq!(read("count"), Ok(Chore::Count { results: Results::Compare }));
+        assert_eq!(read("count --bless"), Ok(Chore::Count { results: Results::Bless }));
     }
 
     #[test]

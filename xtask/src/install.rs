@@ -11,13 +11,14 @@ use std::process::Command;
 use crate::shell::{self, Failure, Outcome};
 
 /// Programs that tests start, and the Debian package that brings each.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("cc", "gcc"),
     ("chromium", "chromium"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("pebble", "pebble"),
     ("python3", "python3"),
+    ("valgrind", "valgrind"),
 ];
 
 const PEERS: &str = "tests/peers";

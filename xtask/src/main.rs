@@ -4,6 +4,7 @@
 //! the tests need, runs them, and runs what a change must pass before it lands.
 
 mod chore;
+mod count;
 mod install;
 mod lint;
 mod shell;
@@ -12,7 +13,7 @@ mod test;
 use std::env;
 use std::process::ExitCode;
 
-use chore::Chore;
+use chore::{Chore, Results};
 use shell::Outcome;
 
 fn main() -> ExitCode {
@@ -49,11 +50,16 @@ fn run(chore: &Chore) -> Outcome {
             install::everything()?;
             test::autobahn(*cases, *results)
         }
+        Chore::Count { results } => {
+            install::everything()?;
+            count::run(*results)
+        }
         // Lint goes first: what it finds is found in seconds, and it needs nothing installed but cargo-deny.
         Chore::Ci => {
             install::everything()?;
             lint::everything()?;
-            test::run(&[])
+            test::run(&[])?;
+            count::run(Results::Compare)
         }
     }
 }

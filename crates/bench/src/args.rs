@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::count::Counting;
 use crate::workloads::Workload;
 
 /// Measures Fermata beside HAProxy, nginx, Caddy and a bare byte forwarder.
@@ -23,7 +24,7 @@ Needs two cores, taskset and setpriv (util-linux), and haproxy and nginx where t
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
-    floor: Option<Inner>,
+    inner: Option<Inner>,
     /// Two rounds of a quarter of a second, and fewer idle tunnels.
     #[arg(long)]
     quick: bool,
@@ -58,6 +59,18 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Inner {
+    /// Counts the instructions of the hot paths with valgrind, and fails where one has changed by more than 5 %.
+    #[command(after_help = "Example: cargo xtask count")]
+    Count {
+        /// The fermata to count.
+        fermata: PathBuf,
+        /// The counts to compare with.
+        #[arg(long, value_name = "FILE", default_value = "bench/instructions.json")]
+        kept: PathBuf,
+        /// Keep what is counted now.
+        #[arg(long)]
+        bless: bool,
+    },
     /// The floor itself: forwards bytes, nothing else.
     #[command(hide = true)]
     Floor {
@@ -72,6 +85,8 @@ enum Inner {
 pub(crate) enum Order {
     /// Be the floor.
     Floor { listen: SocketAddr, service: String },
+    /// Count instructions.
+    Count(Counting),
     /// Measure.
     Measure(Plan),
 }
@@ -93,8 +108,10 @@ pub(crate) struct Plan {
 
 impl Args {
     pub(crate) fn order(self) -> Order {
-        if let Some(Inner::Floor { listen, service }) = self.floor {
-            return Order::Floor { listen, service };
+        match self.inner {
+            Some(Inner::Floor { listen, service }) => return Order::Floor { listen, service },
+            Some(Inner::Count { fermata, kept, bless }) => return Order::Count(Counting { fermata, kept, bless }),
+            None => {}
         }
         if self.list {
             for workload in Workload::all() {

@@ -20,12 +20,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `program` on `core`. What it says to stderr goes to `log`.
-    pub(crate) fn start(program: &Path, arguments: &[&str], core: usize, log: &Path) -> io::Result<Process> {
+    /// Starts a program with its arguments on `core`. What it says to stderr goes to `log`.
+    pub(crate) fn start(words: &[&str], core: usize, log: &Path) -> io::Result<Process> {
         // The kernel ends it with us (prctl(2), PR_SET_PDEATHSIG), even where we are killed: setpriv sets that, taskset
         // the core, and each becomes the next program without another process.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "taskset", "-c", &core.to_string()]).arg(program).args(arguments);
+        command.args(["--pdeathsig", "KILL", "taskset", "-c", &core.to_string()]).args(words);
         command.env("RUST_LOG", "error").env("NO_COLOR", "1");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(log)?);
         let mut child = command

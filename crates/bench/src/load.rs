@@ -193,6 +193,29 @@ impl Load {
         Ok(())
     }
 
+    /// Every client says `messages`, one at a time: each is answered before the next is said.
+    pub(crate) fn say_in_turn(&mut self, messages: usize) -> io::Result<()> {
+        self.then = Then::Rest;
+        for client in self.clients().repeat(messages) {
+            let wanted = self.count.answered + 1;
+            self.ends[client].wire.owe(1, &self.from_client)?;
+            let mut progress = (Instant::now(), 0);
+            while self.count.answered < wanted {
+                self.turn(Duration::from_millis(100))?;
+                self.check(&mut progress, self.count.answered)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens and cuts tunnels, one at a time.
+    pub(crate) fn open_in_turn(&mut self, door: &Door, count: usize) -> io::Result<()> {
+        (0..count).try_for_each(|_| {
+            self.open(door, 1)?;
+            self.close_all()
+        })
+    }
+
     fn say_everywhere(&mut self, messages: usize) -> io::Result<()> {
         for client in self.clients() {
             self.ends[client].wire.owe(messages, &self.from_client)?;

@@ -8,6 +8,7 @@
 
 mod args;
 mod child;
+mod count;
 mod echo;
 mod floor;
 mod folder;
@@ -30,11 +31,13 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let outcome = match args::Args::parse().order() {
-        Order::Floor { listen, service } => floor::run(listen, &service),
-        Order::Measure(plan) => measure(&plan),
+        Order::Floor { listen, service } => floor::run(listen, &service).map(|()| true),
+        Order::Count(counting) => count::run(&counting),
+        Order::Measure(plan) => measure(&plan).map(|()| true),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             anstream::eprintln!("fermata-bench: {error}");
             ExitCode::FAILURE

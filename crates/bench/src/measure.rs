@@ -154,7 +154,8 @@ impl Bench {
                 if *message {
                     load.say_once(1)?;
                 }
-                load.wait(Duration::from_millis(500))?;
+                // Until what the rush needed has been given back.
+                load.wait(Duration::from_secs(2))?;
                 let own = (machine::memory(process) - before) / tunnels as f64;
                 // Half of the sockets are the load's.
                 let kernel = (machine::slab() - slab) / 2.0 / tunnels as f64;

@@ -130,6 +130,11 @@ fn free_port() -> io::Result<SocketAddr> {
 impl Proxy {
     /// Starts it, and waits until it serves.
     pub(crate) fn start(&self, setting: &Setting<'_>) -> io::Result<Running> {
+        self.start_under(&[], setting)
+    }
+
+    /// The same, run by another program.
+    pub(crate) fn start_under(&self, runner: &[&str], setting: &Setting<'_>) -> io::Result<Running> {
         let (clear, tls) = (free_port()?, free_port()?);
         let folder = setting.folder;
         let file = |name: &str, text: String| {
@@ -137,7 +142,9 @@ impl Proxy {
             fs::write(&file, text).map(|()| file.to_string_lossy().into_owned())
         };
         let log = folder.join(format!("{}.log", self.kind.name()));
-        let start = |arguments: &[&str]| Process::start(&self.program, arguments, setting.core, &log);
+        let program = self.program.to_string_lossy();
+        let start =
+            |arguments: &[&str]| Process::start(&[runner, &[&*program], arguments].concat(), setting.core, &log);
         let mut process = match self.kind {
             Kind::Floor => start(&["floor", &clear.to_string(), &setting.service])?,
             Kind::Fermata => {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use fermata_spec::Spec;
 
 use crate::acme;
+use crate::limits;
 use crate::listening::Bound;
 use crate::net::BindError;
 use crate::public::{PublicPort, Scheme, public_ports};
@@ -91,7 +92,7 @@ impl Prepared {
     pub fn new(spec: Spec, place: &Place, before: &Bound) -> Result<Prepared, StartError> {
         let plan = plan(&spec, place)?;
         let ports = public_ports(&spec);
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = limits::check(&spec).into_iter().collect();
         let files = certificate_files(&spec, &ports, place, &mut warnings)?;
         let certificates = Loaded::read(&files).map_err(StartError::Certificate)?;
         let bound = Bound::new(&spec.gateway, &ports, before).map_err(StartError::Bind)?;

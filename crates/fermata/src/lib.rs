@@ -15,6 +15,7 @@ pub mod front;
 pub mod handover;
 pub mod http;
 pub mod import;
+pub mod limits;
 pub mod listening;
 pub mod net;
 pub mod os;

@@ -61,3 +61,17 @@ pub fn exit_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
     unsafe { ioctl::ioctl(pidfd, Updater::<GET_INFO, PidfdInfo>::new(&mut info)) }.ok()?;
     (info.mask & EXIT != 0).then(|| ExitStatus::from_raw(info.exit_code))
 }
+
+/// Has the allocator give the pages back to the system that it keeps for later (`malloc_trim(3)`). Other C libraries than
+/// glibc have no such call, and need none.
+pub fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    {
+        unsafe extern "C" {
+            fn malloc_trim(pad: usize) -> std::ffi::c_int;
+        }
+        // SAFETY: it takes a number, touches nothing that is in use, and may be called at any time from any thread. That
+        // nothing could be given back is no error.
+        unsafe { malloc_trim(0) };
+    }
+}

@@ -296,7 +296,8 @@ async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, speaks: S
         match listener.accept().await {
             Ok(accepted) => {
                 told = None;
-                let served = serve::connection(worker.clone(), accepted, speaks.clone(), leaving.clone());
+                // Kilobytes, which a task would move from place to place.
+                let served = Box::pin(serve::connection(worker.clone(), accepted, speaks.clone(), leaving.clone()));
                 tokio::task::spawn_local(async {
                     if let Err(error) = served.await {
                         tracing::debug!(%error, "a connection ended at once");

@@ -16,6 +16,7 @@ use super::{Answer, Failure, label};
 use crate::app::{self, Place, Prepared};
 use crate::cli::Up;
 use crate::handover::Heir;
+use crate::limits;
 use crate::listening::Bound;
 use crate::page;
 use crate::public::{PublicPort, Scheme, public_ports};
@@ -39,6 +40,7 @@ pub fn run(args: &Up) -> Result<Answer, Failure> {
         return Ok(Answer::Yes);
     }
     log();
+    limits::raise();
     let lock = StateLock::take(&place.state).map_err(no)?;
     let prepared = Prepared::new(spec, &place, &Bound::default()).map_err(no)?;
     let (runtime, local) = runtime()?;
@@ -49,6 +51,7 @@ pub fn run(args: &Up) -> Result<Answer, Failure> {
 /// told, and tells it.
 fn succeed(args: &Up) -> Result<Answer, Failure> {
     log();
+    limits::raise();
     let path = file::find(args.file.as_deref())?;
     let mut place = place(args, &path)?;
     let (runtime, local) = runtime()?;

@@ -4,6 +4,8 @@
 //! It is as strict as RFC 9112 lets a server be: line ends are CR LF, a length is said once, a coding is `chunked`, and
 //! there is exactly one Host.
 
+use std::mem::MaybeUninit;
+
 use httparse::{Error, Header, Request, Status};
 
 use super::extent::Extent;
@@ -28,9 +30,9 @@ pub(super) fn judge(bytes: &[u8], max_head: usize) -> Result<Option<Head>, Refus
     if bytes.starts_with(HTTP2_PREFACE) {
         return Err(Refusal::Http2);
     }
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut request = Request::new(&mut headers);
-    let parsed = request.parse(bytes).map_err(malformed)?;
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut request = Request::new(&mut []);
+    let parsed = request.parse_with_uninit_headers(bytes, &mut headers).map_err(malformed)?;
     let size = match parsed {
         Status::Complete(size) => size,
         Status::Partial => bytes.len(),
@@ -61,7 +63,8 @@ fn malformed(error: Error) -> Refusal {
 }
 
 fn has_bare_line_feed(head: &[u8]) -> bool {
-    std::iter::once(&b' ').chain(head).zip(head).any(|(before, byte)| *byte == b'\n' && *before != b'\r')
+    // Line by line: every head is looked at, and most of its bytes are none of these.
+    head.split_inclusive(|byte| *byte == b'\n').any(|line| line.ends_with(b"\n") && !line.ends_with(b"\r\n"))
 }
 
 /// The forms of a target (RFC 9112 3.2) that are answered here: a path, a whole URL, and `*` for OPTIONS.

@@ -3,12 +3,12 @@
 //! all, the library gets to see it, and the answer that it was given.
 
 use std::future::poll_fn;
+use std::mem::MaybeUninit;
 use std::task::{Context, Poll, ready};
 
 use fermata_wire::handshake;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, Uri, Version};
-use httparse::EMPTY_HEADER;
 
 use super::head::{self, Head, MAX_HEADERS};
 use crate::http::Body;
@@ -35,14 +35,15 @@ impl Knock {
 
 /// A head that was judged, as the types of `http`: its values are parts of `bytes`, not copies.
 fn read(bytes: &bytes::Bytes) -> Option<Request<()>> {
-    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
-    let mut parsed = httparse::Request::new(&mut headers);
-    parsed.parse(bytes).ok()?;
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut parsed = httparse::Request::new(&mut []);
+    parsed.parse_with_uninit_headers(bytes, &mut headers).ok()?;
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(parsed.method?.as_bytes()).ok()?;
     *request.uri_mut() = Uri::from_maybe_shared(bytes.slice_ref(parsed.path?.as_bytes())).ok()?;
     *request.version_mut() = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
-    let mut map = HeaderMap::with_capacity(parsed.headers.len());
+    // With room for what a proxy adds.
+    let mut map = HeaderMap::with_capacity(parsed.headers.len() + 8);
     for header in parsed.headers {
         let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
         map.append(name, HeaderValue::from_maybe_shared(bytes.slice_ref(header.value)).ok()?);

@@ -2,6 +2,7 @@
 //! one, a 101. Any other answer is read by the library, from its first byte.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
-use httparse::{EMPTY_HEADER, Status};
+use httparse::{ParserConfig, Status};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -96,9 +97,10 @@ enum Answer {
 }
 
 fn read(bytes: &[u8]) -> Answer {
-    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
-    let mut response = httparse::Response::new(&mut headers);
-    match (response.parse(bytes), response.code) {
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut headers);
+    match (parsed, response.code) {
         (Ok(Status::Complete(size)), Some(101)) => Answer::Switched(size),
         (Ok(Status::Complete(size)), Some(100..200)) => Answer::Interim(size),
         (Ok(Status::Partial), _) => Answer::Partial,
@@ -108,10 +110,10 @@ fn read(bytes: &[u8]) -> Answer {
 
 /// The headers of a whole head.
 fn headers(head: &Bytes) -> Option<HeaderMap> {
-    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
-    let mut response = httparse::Response::new(&mut headers);
-    response.parse(head).ok()?;
-    let mut map = HeaderMap::with_capacity(response.headers.len());
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut []);
+    ParserConfig::default().parse_response_with_uninit_headers(&mut response, head, &mut headers).ok()?;
+    let mut map = HeaderMap::with_capacity(response.headers.len() + 4);
     for header in response.headers {
         let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
         map.append(name, HeaderValue::from_maybe_shared(head.slice_ref(header.value)).ok()?);

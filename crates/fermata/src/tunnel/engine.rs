@@ -28,8 +28,10 @@ use super::ledger::{Change, Entry, Ledger, Volume};
 use super::pump::Until;
 use super::slot::{BOTH, Stage, Tunnel};
 use super::spread::{Others, Spread};
+use super::thrift::Thrift;
 use super::tick::{Fraction, Tick};
 use crate::net::Parts;
+use crate::os;
 
 /// Events taken at once.
 const BATCH: usize = 256;
@@ -88,6 +90,7 @@ pub struct Engine {
     scratch: Scratch,
     ledger: Arc<Ledger>,
     start: Instant,
+    thrift: Thrift,
 }
 
 /// Names one end of one tunnel in an event.
@@ -122,6 +125,7 @@ impl Engine {
             scratch: Scratch::new(),
             ledger,
             start: now.checked_sub(BEFORE).unwrap_or(now),
+            thrift: Thrift::default(),
         })
     }
 
@@ -140,6 +144,7 @@ impl Engine {
         let Opened { mut client, mut service, kind, card } = opened;
         let (since, unread) = (card.since, [std::mem::take(&mut client.unread), std::mem::take(&mut service.unread)]);
         let now = self.tick(since);
+        self.thrift.let_go(now);
         self.ledger.opened();
         let slot = self.tunnels.insert(Tunnel::new(client, service, kind, card, now));
         self.due.resize(self.due.len().max(slot + 1), Tick::NEVER);
@@ -245,8 +250,11 @@ impl Engine {
     fn event(&mut self, Token { slot, side }: Token, flags: EventFlags, now: Tick, reads: &mut u32) {
         let Some(tunnel) = self.tunnels.get_mut(slot) else { return };
         let ends = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
-        if flags.contains(EventFlags::OUT) {
+        if flags.contains(EventFlags::OUT) && tunnel.end(side).has_pending() {
             tunnel.end(side).flush(now);
+            if !tunnel.end(side).has_pending() {
+                self.thrift.let_go(now);
+            }
         }
         if flags.contains(EventFlags::ERR) {
             tunnel.troubled(side, now, &mut self.scratch);
@@ -321,6 +329,9 @@ impl Engine {
             return Left::More;
         }
         self.swept = 0;
+        if self.thrift.is_due(now) {
+            os::give_back_memory();
+        }
         Left::Nothing
     }
 

@@ -16,6 +16,7 @@ mod pump;
 mod record;
 mod slot;
 mod spread;
+mod thrift;
 mod tick;
 mod work;
 
