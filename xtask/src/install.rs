@@ -11,14 +11,18 @@ use std::process::Command;
 use crate::shell::{self, Failure, Outcome};
 
 /// Programs that tests start, and the Debian package that brings each.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: &[(&str, &str)] = &[
     ("cc", "gcc"),
     ("chromium", "chromium"),
+    ("ip", "iproute2"),
+    ("iptables", "iptables"),
+    ("nft", "nftables"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("pebble", "pebble"),
     ("python3", "python3"),
     ("valgrind", "valgrind"),
+    ("systemd-analyze", "systemd"),
 ];
 
 const PEERS: &str = "tests/peers";

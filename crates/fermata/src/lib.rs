@@ -11,6 +11,7 @@ pub mod balancers;
 pub mod cli;
 pub mod cmd;
 pub mod echo;
+pub mod firewall;
 pub mod front;
 pub mod handover;
 pub mod http;

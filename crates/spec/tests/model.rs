@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fermata_spec::{
     Address, Balance, CheckKind, Database, Health, HostPattern, LbEngine, Network, Origin, Port, Protocol, Resources,
-    Service, Share, Source, Spec, Sticky, VolumeSource, WebSocket, Workload, read,
+    Service, Share, Source, Spec, Sticky, VolumeSource, WebSocket, Whence, Workload, read,
 };
 
 fn spec(text: &str) -> Spec {
@@ -217,7 +217,7 @@ fn the_sections_beside_services_are_read() {
         ("web1", 2, true, Some("b"))
     );
     let rule = &spec.firewall.rules[0];
-    assert_eq!((rule.port, rule.protocol, rule.from), (53, Protocol::Udp, Some(network("10.0.0.1", 32))));
+    assert_eq!((rule.port, rule.protocol, rule.from), (53, Protocol::Udp, Whence::Network(network("10.0.0.1", 32))));
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod connections;
 pub mod drain;
 pub mod echo;
 mod file;
+pub mod firewall;
 pub mod import;
 pub mod logs;
 pub mod probe;

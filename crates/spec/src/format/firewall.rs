@@ -1,10 +1,10 @@
 //! `firewall`: ports to open beside the default ones.
 
 use crate::grammar::{Key, Others, Section, Shape, Word};
-use crate::model::{Firewall, Protocol, Rule};
+use crate::model::{Firewall, Protocol, Rule, Whence};
 use crate::reader::Field;
 
-use super::values::{self, NETWORK, PORT};
+use super::values::{self, PORT, WHENCE};
 
 /// `firewall`.
 pub(crate) const FIREWALL: Section = Section {
@@ -25,7 +25,14 @@ const RULE: Section = Section {
     keys: &[
         Key::new("port", PORT, "The port to open.", "port: 9000").own().required(),
         Key::new("protocol", PROTOCOL, "tcp or udp.", "protocol: tcp").own().default("tcp"),
-        Key::new("from", NETWORK, "Whose connections are let in.", "from: 203.0.113.0/24").own().default("everybody's"),
+        Key::new(
+            "from",
+            WHENCE,
+            "Whose connections are let in; load_balancer is what gateway.trusted_proxies names.",
+            "from: 203.0.113.0/24",
+        )
+        .own()
+        .default("everybody's"),
     ],
     old: &[],
     others: Others::Refused,
@@ -47,6 +54,6 @@ fn rule(field: &Field<'_>) -> Option<Rule> {
         Some("udp") => Protocol::Udp,
         _ => Protocol::Tcp,
     };
-    let from = fields.get("from").and_then(|field| field.parse(values::network));
-    Some(Rule { port: port?, protocol, from })
+    let from = fields.get("from").map_or(Some(Whence::Anywhere), |field| field.parse(values::whence));
+    Some(Rule { port: port?, protocol, from: from? })
 }

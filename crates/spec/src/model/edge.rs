@@ -1,9 +1,12 @@
 //! What stands beside the services: certificates, gateway, load balancer, firewall, databases.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::Balance;
+use crate::format::values::network;
 
 /// `databases`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +93,7 @@ impl Default for Gateway {
 }
 
 /// An address range in CIDR notation; a single address is /32 or /128.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Network {
     /// The network's address, host bits cleared.
     pub address: IpAddr,
@@ -112,6 +115,25 @@ impl Network {
             }
             _ => false,
         }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let longest = if self.address.is_ipv4() { 32 } else { 128 };
+        if self.prefix == longest {
+            return write!(out, "{}", self.address);
+        }
+        write!(out, "{}/{}", self.address, self.prefix)
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Network, String> {
+        network(text)
+            .ok_or_else(|| format!("\"{text}\" is not an address or a network such as 203.0.113.7 or 10.0.0.0/8"))
     }
 }
 
@@ -167,8 +189,19 @@ pub struct Rule {
     pub port: u16,
     /// `tcp` or `udp`.
     pub protocol: Protocol,
-    /// Whence; `None`: anywhere.
-    pub from: Option<Network>,
+    /// Whose connections are let in.
+    pub from: Whence,
+}
+
+/// Where connections come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whence {
+    /// Anywhere.
+    Anywhere,
+    /// An address or a network.
+    Network(Network),
+    /// The balancers before this machine: what `gateway.trusted_proxies` names.
+    LoadBalancer,
 }
 
 /// A transport protocol.

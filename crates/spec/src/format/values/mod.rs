@@ -7,7 +7,8 @@ mod time;
 
 pub(crate) use amount::{CPU, MEMORY, SHARE, SIZE, cpu, memory, share, size};
 pub(crate) use network::{
-    ADDRESS, DOMAIN, HOST_PATTERN, IP, NETWORK, ORIGIN, SOCKET, address, domain, host_pattern, network, origin,
+    ADDRESS, DOMAIN, HOST_PATTERN, IP, NETWORK, ORIGIN, SOCKET, WHENCE, address, domain, host_pattern, network, origin,
+    whence,
 };
 pub(crate) use time::{DURATION, INTERVAL, RATE, TIMEOUT, duration, interval, rate, seconds, timeout};
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::is_digits;
 use crate::format::patterns;
 use crate::grammar::{Numbers, Shape, Text};
-use crate::model::{Address, HostPattern, Network, Origin};
+use crate::model::{Address, HostPattern, Network, Origin, Whence};
 
 pub(crate) const HOST_PATTERN: Shape = Shape::Text(&Text {
     expected: "a server name such as app.example.com, *.example.com, or _ for every name",
@@ -53,6 +53,18 @@ pub(crate) const NETWORK: Shape = Shape::Text(&Text {
     expected: "an address or a network such as 203.0.113.7 or 10.0.0.0/8",
     pattern: concat!(
         "^(",
+        patterns::ipv4!(),
+        r"(/0*([0-9]|[12][0-9]|3[0-2]))?|",
+        patterns::ipv6!(),
+        r"(/0*([0-9]{1,2}|1[01][0-9]|12[0-8]))?)$"
+    ),
+    numbers: Numbers::None,
+});
+
+pub(crate) const WHENCE: Shape = Shape::Text(&Text {
+    expected: "load_balancer, or an address or a network such as 203.0.113.7 or 10.0.0.0/8",
+    pattern: concat!(
+        "^(load_balancer|",
         patterns::ipv4!(),
         r"(/0*([0-9]|[12][0-9]|3[0-2]))?|",
         patterns::ipv6!(),
@@ -133,6 +145,11 @@ pub(crate) fn network(text: &str) -> Option<Network> {
         None => longest,
     };
     Some(Network { address: masked(address, prefix), prefix })
+}
+
+/// Where connections come from.
+pub(crate) fn whence(text: &str) -> Option<Whence> {
+    if text == "load_balancer" { Some(Whence::LoadBalancer) } else { network(text).map(Whence::Network) }
 }
 
 /// The network's own address, host bits cleared.
