@@ -41,7 +41,7 @@ pub fn run(args: &Firewall) -> Result<Answer, Failure> {
 /// The time for a `confirm`, on a command line: long enough to type it, short enough to wait for.
 pub fn window(text: &str) -> Result<Duration, String> {
     let time = whole_seconds(text)?;
-    let most = Duration::from_secs(3600);
+    let most = Duration::from_hours(1);
     if time > most { Err("wait at most 1h".to_owned()) } else { Ok(time) }
 }
 
@@ -49,7 +49,7 @@ pub fn window(text: &str) -> Result<Duration, String> {
 pub fn time(text: &str) -> Result<Duration, String> {
     let time = whole_seconds(text)?;
     // What the kernel counts in milliseconds of 64 bits is more than enough, and this is ten years.
-    let most = Duration::from_secs(10 * 365 * 24 * 3600);
+    let most = Duration::from_hours(10 * 365 * 24);
     if time > most { Err("for more than ten years, leave --for out".to_owned()) } else { Ok(time) }
 }
 
@@ -66,6 +66,7 @@ fn watch(folder: &Path, id: &str, seconds: u64) -> Result<Answer, Failure> {
     Ok(Answer::Yes)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
 fn failed(error: ApplyError) -> Failure {
     Failure::No(error.to_string())
 }
@@ -128,7 +129,7 @@ fn allow(args: &FirewallAllow, folder: &Path) -> Result<Answer, Failure> {
     let door = Door { gate: args.port, from: args.from };
     let observed = observe();
     if let Some(other) = observed.other {
-        return theirs(other, &door, true);
+        return Ok(theirs(other, &door, true));
     }
     let until = args.time.map(|time| now() + time.as_secs().max(1));
     let ((), is_loaded) = apply::by_hand(folder, |state| state.hand.allow(door, until)).map_err(failed)?;
@@ -142,7 +143,7 @@ fn deny(args: &FirewallDeny, folder: &Path) -> Result<Answer, Failure> {
     let door = Door { gate: args.port, from: args.from };
     let observed = observe();
     if let Some(other) = observed.other {
-        return theirs(other, &door, false);
+        return Ok(theirs(other, &door, false));
     }
     let (gate, from) = (args.port, args.from);
     let known = remembered(folder)?;
@@ -179,13 +180,13 @@ fn tell_if_not_loaded(is_loaded: bool) {
 }
 
 /// Another firewall's own words, and a "no": nothing was changed.
-fn theirs(other: Other, door: &Door, open: bool) -> Result<Answer, Failure> {
+fn theirs(other: Other, door: &Door, open: bool) -> Answer {
     let name = other.name();
     anstream::println!("{name} is in charge of this machine's firewall; nothing was changed. In {name}'s own words:");
     for command in other.one(door, open) {
         anstream::println!("  {command}");
     }
-    Ok(Answer::No)
+    Answer::No
 }
 
 fn list(format: Format, folder: &Path) -> Result<Answer, Failure> {

@@ -44,7 +44,7 @@ pub(super) fn read(listing: &Value) -> Listing {
     let other = of("chain")
         .find_map(|chain| Other::of_chain(text(chain, "name")))
         .or_else(|| of("table").find_map(|table| Other::of_table(text(table, "name"))));
-    let published = of("rule").filter(|rule| is_dockers(rule)).filter_map(published).collect();
+    let published = of("rule").filter(|&rule| is_dockers(rule)).filter_map(published).collect();
     let ours = |value: &&Value| text(value, "family") == "inet" && text(value, "table") == TABLE;
     let is_table = |table: &Value| text(table, "family") == "inet" && text(table, "name") == TABLE;
     let table = of("table")
@@ -110,7 +110,7 @@ fn port(value: &Value) -> Option<u16> {
 }
 
 /// Docker's rules for published ports: chain DOCKER of the iptables backend, tables `docker-bridges` of the nftables one.
-fn is_dockers(rule: &&Value) -> bool {
+fn is_dockers(rule: &Value) -> bool {
     text(rule, "chain") == "DOCKER" || text(rule, "table") == "docker-bridges"
 }
 

@@ -95,7 +95,7 @@ pub(super) fn listing() -> Result<Option<String>, String> {
     }
 }
 
-/// `Port` and `ListenAddress` of sshd_config(5).
+/// `Port` and `ListenAddress` of `sshd_config(5)`.
 fn configured_ssh() -> BTreeSet<u16> {
     let more = fs::read_dir("/etc/ssh/sshd_config.d").into_iter().flatten().flatten().map(|entry| entry.path());
     let files = more.chain(["/etc/ssh/sshd_config".into()]);
@@ -160,7 +160,7 @@ fn is_dockers(name: &str) -> bool {
     matches!(name, "docker0" | "docker_gwbridge") || name.strip_prefix("br-").is_some_and(of_id)
 }
 
-/// Who listens (proc_net(5)): TCP in state LISTEN, UDP that is not connected and has a port of a server.
+/// Who listens (`proc_net(5)`): TCP in state LISTEN, UDP that is not connected and has a port of a server.
 fn listening() -> BTreeSet<Gate> {
     let ephemeral = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let first_ephemeral = ephemeral.split_whitespace().next().and_then(|port| port.parse().ok()).unwrap_or(32768);

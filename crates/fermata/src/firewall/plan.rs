@@ -74,8 +74,8 @@ impl Plan {
                 differences(&Rules::default(), &rules).into_iter().chain([Change::Enforce]).collect()
             }
         };
-        let closed = |gate: &&Gate| !rules.lets_in(**gate) && !observed.published.contains(*gate);
-        let closes = observed.listening.iter().filter(closed).copied().collect();
+        let unseen = |gate: &&Gate| !rules.lets_in(**gate) && !observed.published.contains(*gate);
+        let closes = observed.listening.iter().filter(unseen).copied().collect();
         let notes = docker(&observed.published, &rules).into_iter().collect();
         Plan { table: observed.table.clone(), changes, rules, base, other: observed.other, closes, notes }
     }
@@ -101,7 +101,7 @@ impl Plan {
             "loaded": loaded,
             "unseen": unseen,
             "other": self.other.map(Other::name),
-            "changes": self.changes.iter().map(|change| change.to_string()).collect::<Vec<_>>(),
+            "changes": self.changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "open": doors(&self.rules),
             "ssh": self.rules.ssh,
             "closes": self.closes,
@@ -184,7 +184,7 @@ impl fmt::Display for Plan {
             Table::Unseen(why) => writeln!(out, "what is loaded cannot be seen: {why}; if nothing is, this changes:")?,
             Table::Absent => writeln!(out, "table inet fermata is not loaded; this changes:")?,
             Table::Loaded(_) if self.changes.is_empty() => {
-                writeln!(out, "nothing changes: it is loaded as it should be")?
+                writeln!(out, "nothing changes: it is loaded as it should be")?;
             }
             Table::Loaded(_) => writeln!(out, "table inet fermata is loaded; this changes:")?,
         }

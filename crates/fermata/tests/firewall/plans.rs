@@ -75,7 +75,7 @@ fn nft_accepts_every_plan() {
     let files = [FILE, "services: {web: {ports: [\"3000:80\"]}}\n", "services: {web: {command: x}}\n"];
     let scripts = files.map(|file| Plan::new(doors(&spec(file)), &state(), &machine(), 1_000_000));
     for (at, plan) in scripts.iter().enumerate() {
-        for probation in [None, Some(std::time::Duration::from_secs(60))] {
+        for probation in [None, Some(std::time::Duration::from_mins(1))] {
             let file = lan.folder.write(&format!("{at}.json"), &plan.script(probation).to_string());
             lan.on_server(&format!("nft -j -c -f {}", file.display()));
         }
