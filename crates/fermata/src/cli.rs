@@ -320,6 +320,7 @@ pub struct Import {
   fermata render --list                   name the targets
   fermata render compose                  print a compose.yaml for the service.yml of this folder
   fermata render compose -o deploy        write deploy/compose.yaml
+  fermata render haproxy -o /etc/haproxy  write haproxy.cfg; see docs/load-balancer.md
   fermata render aws-alb -o aws           write Terraform and a README.md into aws
   fermata render kubernetes | kubectl apply -f -
   fermata render kubernetes-edge -o base  write a Kustomize base with Fermata as the edge")]

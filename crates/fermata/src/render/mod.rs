@@ -5,6 +5,7 @@
 
 mod cloud;
 mod compose;
+mod haproxy;
 mod kubernetes;
 mod references;
 pub mod yaml;
@@ -24,6 +25,7 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     Target::new("compose", "compose.yaml for docker compose", compose::render),
+    Target::new("haproxy", "haproxy.cfg for the load balancer tier", haproxy::render),
     Target::new("aws-alb", "Terraform: AWS Application Load Balancer", cloud::aws::alb),
     Target::new("aws-nlb", "Terraform: AWS Network Load Balancer", cloud::aws::nlb),
     Target::new("aws-alb-cloudformation", "CloudFormation: AWS Application Load Balancer", cloud::cloudformation::alb),
