@@ -14,6 +14,7 @@ use crate::shell::{self, Failure, Outcome};
 const PROGRAMS: &[(&str, &str)] = &[
     ("cc", "gcc"),
     ("chromium", "chromium"),
+    ("dockerd", "docker.io"),
     ("haproxy", "haproxy"),
     ("ip", "iproute2"),
     ("iptables", "iptables"),

@@ -67,8 +67,12 @@ pub fn plan(spec: &Spec, place: &Place) -> Result<Plan, StartError> {
         // So that an example can use Fermata's own echo without anything else installed.
         env.insert("FERMATA".into(), program.into());
     }
-    Plan::of(spec, &Caller { folder: place.folder.clone(), env, drawn: place.drawn.clone() }, random)
-        .map_err(StartError::Plan)
+    Plan::of(
+        spec,
+        &Caller { folder: place.folder.clone(), state: place.state.clone(), env, drawn: place.drawn.clone() },
+        random,
+    )
+    .map_err(StartError::Plan)
 }
 
 /// Everything that a file needs, checked and bound; nothing has been started or changed yet.

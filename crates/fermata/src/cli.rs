@@ -197,9 +197,15 @@ pub struct Scale {
 
 /// `fermata redeploy`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  fermata redeploy web
+  fermata redeploy web --image registry.example.com/web:2    back to the old image if the new never becomes ready")]
 pub struct Redeploy {
     /// The service.
     pub service: String,
+    /// Make the new instances of another image, which must become ready: otherwise the old one stays.
+    #[arg(long)]
+    pub image: Option<String>,
     /// Which fermata.
     #[command(flatten)]
     pub at: At,
@@ -247,6 +253,9 @@ pub struct Upgrade {
 /// `fermata stop`.
 #[derive(Debug, Args)]
 pub struct Stop {
+    /// Let containers go on; the next `fermata up` finds them.
+    #[arg(long)]
+    pub keep: bool,
     /// Which fermata.
     #[command(flatten)]
     pub at: At,

@@ -217,7 +217,11 @@ impl Pools {
             | Event::Exited { instance, .. }
             | Event::Stopping(instance)
             | Event::Stopped(instance) => self.remove(&instance.service, &instance.to_string()),
-            Event::Swept { .. } | Event::Trouble(_) | Event::Starting(_) | Event::Waiting { .. } => {}
+            Event::Swept { .. }
+            | Event::Trouble(_)
+            | Event::Progress(_)
+            | Event::Starting(_)
+            | Event::Waiting { .. } => {}
         }
     }
 
@@ -306,7 +310,7 @@ fn checks(service: &RunningPlan) -> Vec<(InstanceName, Address, Checker)> {
                 Target::Unix(path) => At::Unix(path),
                 Target::Name(..) => return None,
             };
-            let checker = Checker::new(check, at, |words| service.surroundings.launch(words, &[]));
+            let checker = Checker::new(check, at, |words| service.surroundings.launch(words, &[]).into());
             Some((instance, address.clone(), checker))
         })
         .collect()

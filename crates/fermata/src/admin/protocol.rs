@@ -38,6 +38,9 @@ pub enum Request {
     Redeploy {
         /// The service.
         service: String,
+        /// Of this image from now on.
+        #[serde(default)]
+        image: Option<String>,
     },
     /// Read the file again and change what differs.
     Reload,
@@ -56,7 +59,11 @@ pub enum Request {
         follow: bool,
     },
     /// End everything.
-    Stop,
+    Stop {
+        /// Let containers go on.
+        #[serde(default)]
+        keep: bool,
+    },
 }
 
 /// How many instances.
@@ -190,6 +197,9 @@ pub struct InstanceRow {
     pub uptime: Option<u64>,
     /// How often it was started again.
     pub restarts: u32,
+    /// What new containers of its service are made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 /// All tunnels together.

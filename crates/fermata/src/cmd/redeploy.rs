@@ -6,5 +6,9 @@ use crate::cli::Redeploy;
 
 /// Runs it.
 pub fn run(args: &Redeploy) -> Result<Answer, Failure> {
-    ask(args.at.state_dir.as_deref(), &Request::Redeploy { service: args.service.clone() }, |_| ())
+    ask(
+        args.at.state_dir.as_deref(),
+        &Request::Redeploy { service: args.service.clone(), image: args.image.clone() },
+        |_| (),
+    )
 }

@@ -31,6 +31,7 @@ pub(super) fn text(status: &Status) -> String {
         status.ports.iter().map(|port| vec![format!("{}:{}", port.scheme, port.port), port.services.join(", ")]);
     text += &table::render(&["PORT", "SERVICES"], ports);
     text.push('\n');
+    let contained = status.services.iter().flat_map(|service| &service.instances).any(|one| one.image.is_some());
     let rows = status.services.iter().flat_map(|service| {
         service.instances.iter().map(|instance| {
             vec![
@@ -41,10 +42,17 @@ pub(super) fn text(status: &Status) -> String {
                 instance.live.to_string(),
                 instance.uptime.map_or_else(|| "-".into(), admin::span),
                 instance.restarts.to_string(),
+                instance.image.clone().unwrap_or_else(|| "-".into()),
             ]
         })
     });
-    text + &table::render(&["SERVICE", "INSTANCE", "STATE", "ADDRESS", "LIVE", "UP", "RESTARTS"], rows)
+    let heads = ["SERVICE", "INSTANCE", "STATE", "ADDRESS", "LIVE", "UP", "RESTARTS", "IMAGE"];
+    let columns = if contained { heads.len() } else { heads.len() - 1 };
+    let rows = rows.map(|mut row: Vec<String>| {
+        row.truncate(columns);
+        row
+    });
+    text + &table::render(&heads[..columns], rows)
 }
 
 #[cfg(test)]
@@ -70,6 +78,7 @@ mod tests {
                     live: 7,
                     uptime: Some(90),
                     restarts: 1,
+                    image: None,
                 }],
             }],
             ready: true,

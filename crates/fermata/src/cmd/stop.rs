@@ -6,5 +6,5 @@ use crate::cli::Stop;
 
 /// Runs it.
 pub fn run(args: &Stop) -> Result<Answer, Failure> {
-    ask(args.at.state_dir.as_deref(), &Request::Stop, |_| ())
+    ask(args.at.state_dir.as_deref(), &Request::Stop { keep: args.keep }, |_| ())
 }

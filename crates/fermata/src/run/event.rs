@@ -41,6 +41,8 @@ pub enum Event {
     },
     /// Something that hinders nothing now, but that somebody should look at.
     Trouble(String),
+    /// Something that takes its time, or that was found as it should be.
+    Progress(String),
     /// The process is being started.
     Starting(InstanceName),
     /// It has been running for a while and is still not ready.
@@ -106,7 +108,7 @@ impl fmt::Display for Event {
             Event::Swept { instance, group } => {
                 write!(out, "ended {instance}, process group {group}, which an earlier run left behind")
             }
-            Event::Trouble(text) => out.write_str(text),
+            Event::Trouble(text) | Event::Progress(text) => out.write_str(text),
             Event::Starting(instance) => write!(out, "{instance} starts"),
             Event::Waiting { instance, reason } => write!(out, "{instance} is still not ready: {reason}"),
             Event::Ready { instance, addresses } => {

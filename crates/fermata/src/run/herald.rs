@@ -116,6 +116,11 @@ impl Herald {
         self.tell(Event::Trouble(format!("{}: {text}", self.instance)));
     }
 
+    /// Something about it that takes its time.
+    pub(super) fn progress(&self, text: impl std::fmt::Display) {
+        self.tell(Event::Progress(format!("{}: {text}", self.instance)));
+    }
+
     /// How long ago it was started.
     pub(super) fn up(&self) -> Duration {
         self.started.elapsed()

@@ -7,19 +7,21 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{self, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::backoff::Backoff;
+use super::body::{Body, Remains};
+use super::docker::{Container, Engine, Origin};
 use super::event::{Cause, Line, Stream};
 use super::handed::{Handed, Handing, RunRecord, Standing};
 use super::herald::Herald;
-use super::plan::{InstancePlan, ServicePlan};
+use super::plan::{ContainerPlan, Housing, InstancePlan, ServicePlan};
 use super::ports::{Assigned, Ports};
 use super::process::{Output, Process};
 use super::state::{Group, Roster};
 use super::tend::Tender;
-use super::voices::{Voice, Voices};
+use super::voices::Voice;
 
 /// How long the last output of a process that ended by itself is awaited before its end is told.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -31,8 +33,21 @@ pub(super) struct Shared {
     pub(super) lines: mpsc::Sender<Line>,
     pub(super) roster: Mutex<Roster>,
     pub(super) ports: Ports,
+    /// Once it has been needed.
+    pub(super) engine: sync::Mutex<Option<Engine>>,
     /// Where instances go that are told to hold still, each with the number of the order.
     pub(super) handed: mpsc::UnboundedSender<(u32, Handing)>,
+}
+
+impl Shared {
+    /// The Docker Engine; connected to where it has not been yet.
+    pub(super) async fn engine(&self) -> Result<Engine, String> {
+        let mut engine = self.engine.lock().await;
+        if let Some(engine) = &*engine {
+            return Ok(engine.clone());
+        }
+        Ok(engine.insert(Engine::connect().await?).clone())
+    }
 }
 
 /// What an instance is to do.
@@ -41,7 +56,7 @@ pub(super) enum Order {
     Live,
     /// Hand itself over, and do nothing until the next order. Each time another number.
     HoldStill(u32),
-    /// Somebody else has taken it over.
+    /// Somebody else has taken it over, or will: what can go on without Fermata does.
     Leave,
     Stop,
 }
@@ -60,10 +75,8 @@ pub(super) struct Life {
 
 /// One run of an instance.
 pub(super) struct Run {
-    process: Process,
+    body: Body,
     ports: Assigned,
-    invocation: String,
-    voices: Vec<Voice>,
 }
 
 /// What ends a run, or the tending of it.
@@ -92,11 +105,17 @@ impl Life {
                     let mut needs = std::mem::take(&mut self.needs);
                     let left = self.wait(all_ready(&mut needs), || Standing::Waits).await;
                     self.needs = needs;
-                    left.unwrap_or_else(|| self.begin())
+                    match left {
+                        Some(next) => next,
+                        None => self.begin().await,
+                    }
                 }
                 Next::StartAt(at) => {
                     let rests = || Standing::Rests(at.saturating_duration_since(Instant::now()));
-                    self.wait(sleep_until(at), rests).await.unwrap_or_else(|| self.begin())
+                    match self.wait(sleep_until(at), rests).await {
+                        Some(next) => next,
+                        None => self.begin().await,
+                    }
                 }
                 Next::GoOn(run) => self.tend(run).await,
                 Next::Stop => return self.herald.stopped(),
@@ -127,31 +146,48 @@ impl Life {
         }
     }
 
-    /// One start of the process.
-    fn begin(&mut self) -> Next {
+    /// One start. Images may take long to come: an order to end is heard meanwhile.
+    async fn begin(&mut self) -> Next {
         self.herald.starts();
-        match self.start() {
-            Ok(run) => Next::GoOn(run),
-            Err(why) => self.failed(Cause::NotStarted(why)),
+        let mut order = self.order.clone();
+        let ended = tokio::select! {
+            biased;
+            ended = told_to_end(&mut order) => ended,
+            started = self.start() => return match started {
+                Ok(run) => Next::GoOn(run),
+                Err(why) => self.failed(Cause::NotStarted(why)),
+            },
+        };
+        if ended == Order::Leave {
+            return Next::Leave;
         }
+        self.abandon_start().await;
+        Next::Stop
     }
 
     /// A run, from its start to the end of its process group, or until it is to hold still.
     async fn tend(&mut self, run: Run) -> Next {
-        let Run { process, ports, invocation, voices } = run;
+        let Run { mut body, ports } = run;
         self.herald.is_at(ports.addresses());
-        let mut voices = self.listen(voices);
-        let tender = Tender::new(&self.service, &ports, &invocation, &self.herald);
+        let mut voices = body.listen(&self.instance.name, &self.shared.lines, |error| {
+            self.herald.trouble(format_args!("its output cannot be read: {error}"));
+        });
+        let tender = Tender::new(&self.service, &ports, &body, &self.herald);
         let end = tokio::select! {
             biased;
             order = told(&mut self.order) => End::Told(order),
-            exit = process.exited() => End::Failed(Cause::Exit(exit)),
+            exit = body.exited() => End::Failed(Cause::Exit(exit)),
             why = tender.tend(&mut self.herald) => End::Failed(Cause::Unhealthy(why)),
         };
         let next = match end {
             End::Told(Order::HoldStill(number)) => {
-                let run = Run { process, ports, invocation, voices: voices.hold().await };
-                return self.hold_still(number, run).await;
+                body.hold(voices).await;
+                return self.hold_still(number, Run { body, ports }).await;
+            }
+            End::Told(Order::Leave) if body.outlives_us() => {
+                self.herald.progress("its container goes on; the next fermata up finds it");
+                voices.shutdown().await;
+                return Next::Leave;
             }
             End::Told(_) => {
                 self.herald.stops();
@@ -164,24 +200,30 @@ impl Life {
                 self.failed(cause)
             }
         };
-        if let Err(unkillable) = process.end(self.service.stop_grace).await {
-            self.herald.trouble(unkillable);
+        let remains = body.remains();
+        if let Err(trouble) = body.end(self.service.stop_grace).await {
+            self.herald.trouble(trouble);
         }
         voices.fall_silent(ECHO).await;
         voices.shutdown().await;
-        self.note(|roster| roster.forget(&invocation));
+        match remains {
+            Remains::Invocation(invocation) => self.note(|roster| roster.forget(&invocation)),
+            Remains::Container(container) => container.remove().await,
+        }
         next
     }
 
     /// Hands a run over, and goes on with it unless somebody else does.
     async fn hold_still(&mut self, number: u32, run: Run) -> Next {
         match run.record(&self.herald) {
-            Ok((record, descriptors)) => self.hand_over(number, Standing::Runs(record), descriptors),
+            // Whoever starts it next finds its container running.
+            Ok(None) => self.hand_over(number, Standing::Waits, Vec::new()),
+            Ok(Some((record, descriptors))) => self.hand_over(number, Standing::Runs(record), descriptors),
             Err(error) => self.herald.trouble(format_args!("it cannot be handed over: {error}")),
         }
         match still_told(&mut self.order).await {
             Order::Leave => {
-                run.process.release();
+                run.body.release();
                 Next::Leave
             }
             _ => Next::GoOn(run),
@@ -194,7 +236,34 @@ impl Life {
         let _ = self.shared.handed.send((number, Handing { record, descriptors }));
     }
 
-    fn start(&self) -> Result<Run, String> {
+    async fn start(&self) -> Result<Run, String> {
+        match &self.service.housing {
+            Housing::Machine => self.start_process(),
+            Housing::Container(plan) => self.start_container(plan).await,
+        }
+    }
+
+    async fn start_container(&self, plan: &ContainerPlan) -> Result<Run, String> {
+        let engine = self.shared.engine().await?;
+        let (service, instance, ports) = (&self.service, &self.instance, &self.shared.ports);
+        let tell = |text| self.herald.progress(text);
+        let (container, ports, origin) = Container::start(&engine, service, plan, instance, ports, tell).await?;
+        if origin == Origin::Adopted {
+            self.herald.progress("its container of an earlier run goes on");
+        }
+        Ok(Run { body: Body::Container(Box::new(container)), ports })
+    }
+
+    /// A start that was given up halfway leaves nothing.
+    async fn abandon_start(&self) {
+        if let Housing::Container(plan) = &self.service.housing
+            && let Ok(engine) = self.shared.engine().await
+        {
+            Container::forget(&engine, plan, &self.instance.name).await;
+        }
+    }
+
+    fn start_process(&self) -> Result<Run, String> {
         let wanted = &self.instance.ports;
         let ports = self.shared.ports.assign(wanted).map_err(|err| format!("there is no free port: {err}"))?;
         let launch = self.service.program.launch(&ports.pairs);
@@ -210,7 +279,7 @@ impl Life {
         match Process::start(&launch, &invocation) {
             Ok((process, output)) => {
                 self.note(|roster| roster.started(&invocation, process.leader()));
-                Ok(Run { process, ports, invocation, voices: voices_of(output) })
+                Ok(Run { body: Body::Process { process, invocation, voices: voices_of(output) }, ports })
             }
             Err(why) => {
                 self.note(|roster| roster.forget(&invocation));
@@ -225,18 +294,11 @@ impl Life {
         Next::StartAt(Instant::now() + restart_in)
     }
 
-    /// Gives on what the process writes.
-    fn listen(&self, voices: Vec<Voice>) -> Voices {
-        let (voices, errors) = Voices::listen(voices, &self.instance.name, &self.shared.lines);
-        for error in errors {
-            self.herald.trouble(format_args!("its output cannot be read: {error}"));
-        }
-        voices
-    }
-
     /// Writes down that a run of it is this Fermata's now.
     pub(super) fn inherits(&self, run: &Run) {
-        self.note(|roster| roster.begin(run.group(&self.instance, self.service.stop_grace)));
+        if let Some(group) = run.group(&self.instance, self.service.stop_grace) {
+            self.note(|roster| roster.begin(group));
+        }
     }
 
     fn note(&self, note: impl FnOnce(&mut Roster) -> Option<String>) {
@@ -258,40 +320,43 @@ impl Run {
             voices.push(Voice { stream: *stream, pipe: next()?, begun: begun.clone() });
         }
         let ports = ports.keep(record.pairs.clone(), record.free.clone());
-        Ok(Run { process, ports, invocation: record.invocation.clone(), voices })
+        Ok(Run { body: Body::Process { process, invocation: record.invocation.clone(), voices }, ports })
     }
 
     /// From now on it is this Fermata's.
     pub(super) fn claim(&mut self) {
-        self.process.claim();
+        self.body.claim();
     }
 
     /// As the roster has it.
-    pub(super) fn group(&self, instance: &InstancePlan, stop_grace: Duration) -> Group {
-        Group {
+    pub(super) fn group(&self, instance: &InstancePlan, stop_grace: Duration) -> Option<Group> {
+        let Body::Process { process, invocation, .. } = &self.body else { return None };
+        Some(Group {
             instance: instance.name.to_string(),
-            invocation: self.invocation.clone(),
+            invocation: invocation.clone(),
             stop_grace,
-            leader: Some(self.process.leader()),
-        }
+            leader: Some(process.leader()),
+        })
     }
 
-    fn record(&self, herald: &Herald) -> io::Result<(RunRecord, Vec<OwnedFd>)> {
-        let mut descriptors = vec![self.process.pidfd()?];
-        for voice in &self.voices {
+    /// Nothing for a container, which is found by its labels.
+    fn record(&self, herald: &Herald) -> io::Result<Option<(RunRecord, Vec<OwnedFd>)>> {
+        let Body::Process { process, invocation, voices } = &self.body else { return Ok(None) };
+        let mut descriptors = vec![process.pidfd()?];
+        for voice in voices {
             descriptors.push(voice.pipe.as_fd().try_clone_to_owned()?);
         }
         let record = RunRecord {
-            pid: self.process.id(),
-            start: self.process.start,
-            invocation: self.invocation.clone(),
+            pid: process.id(),
+            start: process.start,
+            invocation: invocation.clone(),
             pairs: self.ports.pairs.clone(),
             free: self.ports.free().to_vec(),
             up: herald.up(),
             ready: herald.is_ready(),
-            voices: self.voices.iter().map(|voice| (voice.stream, voice.begun.clone())).collect(),
+            voices: voices.iter().map(|voice| (voice.stream, voice.begun.clone())).collect(),
         };
-        Ok((record, descriptors))
+        Ok(Some((record, descriptors)))
     }
 }
 
@@ -303,6 +368,12 @@ fn voices_of(output: Output) -> Vec<Voice> {
 /// Returns when the supervisor says something other than to live, or is no more.
 async fn told(order: &mut watch::Receiver<Order>) -> Order {
     order.wait_for(|order| *order != Order::Live).await.map_or(Order::Stop, |order| *order)
+}
+
+/// Returns when it says to stop or to leave.
+async fn told_to_end(order: &mut watch::Receiver<Order>) -> Order {
+    let ends = |order: &Order| matches!(order, Order::Stop | Order::Leave);
+    order.wait_for(ends).await.map_or(Order::Stop, |order| *order)
 }
 
 /// Returns when it says something other than to hold still.

@@ -54,7 +54,7 @@ pub(super) async fn read<G: Future>(
 
 /// Bytes that are no line yet.
 #[derive(Default)]
-struct Cutter {
+pub(super) struct Cutter {
     bytes: Vec<u8>,
     /// Where the next line starts: what stands before it has been given.
     start: usize,
@@ -63,14 +63,14 @@ struct Cutter {
 }
 
 impl Cutter {
-    fn push(&mut self, more: &[u8]) {
+    pub(super) fn push(&mut self, more: &[u8]) {
         self.bytes.drain(..self.start);
         self.seen -= self.start;
         self.start = 0;
         self.bytes.extend_from_slice(more);
     }
 
-    fn next(&mut self) -> Option<String> {
+    pub(super) fn next(&mut self) -> Option<String> {
         let within = self.bytes.len().min(self.start + LONGEST + 1);
         let line_end = self.bytes[self.seen..within].iter().position(|byte| *byte == b'\n');
         if let Some(end) = line_end.map(|found| self.seen + found) {
@@ -89,7 +89,7 @@ impl Cutter {
         self.bytes[self.start..].to_vec()
     }
 
-    fn last(mut self) -> Option<String> {
+    pub(super) fn last(mut self) -> Option<String> {
         let end = self.bytes.len();
         (end > self.start).then(|| self.take(end, end))
     }

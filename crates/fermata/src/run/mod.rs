@@ -11,7 +11,9 @@
 //! alone, so that something else that runs instances can stand beside them under the same supervisor.
 
 mod backoff;
+mod body;
 mod conflicts;
+mod docker;
 mod event;
 mod group;
 mod handed;
@@ -45,4 +47,4 @@ pub use plan::{Plan, Problem};
 pub use planner::{Caller, Drawn};
 pub use process::Exit;
 pub use state::{LockError, Roster, StateLock};
-pub use supervise::Supervisor;
+pub use supervise::{Keep, Supervisor};

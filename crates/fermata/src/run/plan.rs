@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fermata_spec::{Address, Protocol};
+use fermata_spec::{Address, Protocol, Resources, SecurityContext};
 
 use super::event::InstanceName;
 use super::reference::expand;
@@ -35,12 +35,59 @@ pub struct ServicePlan {
     pub requires: Vec<Arc<str>>,
     /// What each instance runs.
     pub program: Program,
+    /// Where it runs.
+    pub housing: Housing,
     /// How it is seen that an instance is ready and alive.
     pub health: HealthPlan,
     /// Time between TERM and KILL.
     pub stop_grace: Duration,
     /// Its instances.
     pub instances: Vec<InstancePlan>,
+}
+
+/// What the instances of a service run in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Housing {
+    /// This machine, as processes of it.
+    Machine,
+    /// Each in a container of the Docker Engine.
+    Container(Arc<ContainerPlan>),
+}
+
+/// What a container has beside its program, health and ports.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ContainerPlan {
+    /// What all containers of this file belong to, and the name of their network.
+    pub project: Arc<str>,
+    /// The image.
+    pub image: String,
+    /// Who it runs as, and what it may.
+    pub security: SecurityContext,
+    /// What it gets for certain.
+    pub requests: Resources,
+    /// What it gets at most.
+    pub limits: Resources,
+    /// Its volumes.
+    pub mounts: Vec<MountPlan>,
+    /// Labels of the file's own.
+    pub labels: Vec<(String, String)>,
+    /// Run inside it once it has started.
+    pub post_start: Option<Vec<Value>>,
+    /// Run inside it before it is stopped.
+    pub pre_stop: Option<Vec<Value>>,
+}
+
+/// One volume of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MountPlan {
+    /// What of this machine; nothing: an empty volume of the container's own.
+    pub host: Option<PathBuf>,
+    /// Where in the container.
+    pub path: String,
+    /// Whether it can only be read there.
+    pub read_only: bool,
+    /// `mount_propagation`.
+    pub propagation: Option<String>,
 }
 
 /// One instance to start.
@@ -116,6 +163,8 @@ pub enum Readiness {
     Connects(u16),
     /// While a check passes.
     Check(CheckPlan),
+    /// While the image's own HEALTHCHECK passes; where it has none, once this container port accepts a connection.
+    Image(Option<u16>),
 }
 
 /// A health check whose command and port are settled.
@@ -198,7 +247,7 @@ pub struct Surroundings {
 }
 
 /// A resolved value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Value {
     /// What the program gets.
     pub text: String,
@@ -248,6 +297,13 @@ impl ServicePlan {
         let variables = self.program.surroundings.variables.iter();
         let drawn = variables.filter(|(_, value)| variables::is_drawn(&value.written));
         drawn.map(|(name, value)| ((self.name.to_string(), name.clone()), value.text.clone()))
+    }
+
+    /// `words` as a container of these ports gets them.
+    pub(super) fn words_inside(&self, words: &[Value], ports: &[PortPlan]) -> Vec<String> {
+        let pairs: Vec<(u16, u16)> = ports.iter().map(|port| (port.container, port.container)).collect();
+        let Launch { program, arguments, .. } = self.program.surroundings.launch(words, &pairs);
+        [program].into_iter().chain(arguments).collect()
     }
 
     /// The same service with instances of these numbers, in this company.

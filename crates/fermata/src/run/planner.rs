@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fermata_spec::{Address, Check, CheckKind, Health, Service, Source, Spec};
+use fermata_spec::{Address, Check, CheckKind, Health, Service, Source, Spec, Volume, VolumeSource};
 
 use super::event::InstanceName;
 use super::plan::{
-    Act, Ask, CheckPlan, HealthPlan, InstancePlan, Local, Plan, PortPlan, Problem, Program, Readiness, RunningPlan,
-    Scheme, ServicePlan, Surroundings, Value,
+    Act, Ask, CheckPlan, ContainerPlan, HealthPlan, Housing, InstancePlan, Local, MountPlan, Plan, PortPlan, Problem,
+    Program, Readiness, RunningPlan, Scheme, ServicePlan, Surroundings, Value,
 };
 use super::variables::Variables;
 use super::{conflicts, ports};
@@ -20,6 +21,8 @@ use super::{conflicts, ports};
 pub struct Caller {
     /// The folder of the service.yml: relative paths start here.
     pub folder: PathBuf,
+    /// The state folder: two Fermatas with different ones keep out of each other's containers.
+    pub state: PathBuf,
     /// Environment variables.
     pub env: BTreeMap<OsString, OsString>,
     /// What `AUTO_GENERATE` has come to before.
@@ -37,6 +40,7 @@ impl Plan {
         let mut planner = Planner {
             services: &spec.services,
             folder: &caller.folder,
+            project: project(caller),
             inherited: Arc::new(caller.env.clone()),
             variables: Variables::new(&spec.services, caller, random),
             problems: conflicts::of_ports(spec),
@@ -47,10 +51,12 @@ impl Plan {
             match &service.source {
                 Source::Command(command) => plan.services.extend(planner.started(place, service, command)),
                 Source::Running(addresses) => plan.running.push(planner.running(place, service, addresses)),
-                Source::Image { .. } | Source::Build { .. } => planner.problems.push(Problem::new(
+                Source::Image { image, command } => {
+                    plan.services.extend(planner.contained(place, service, image, command.as_deref()));
+                }
+                Source::Build { .. } => planner.problems.push(Problem::new(
                     format!("services.{}", service.name),
-                    "containers cannot be run yet; give the service a command and no image, or start it yourself and \
-                     leave its image out",
+                    "images cannot be built yet; build it (docker build -t NAME .) and give the service image: NAME",
                 )),
             }
         }
@@ -80,9 +86,19 @@ fn in_order(services: &[Service]) -> Vec<usize> {
     order
 }
 
+/// The name of everything that a file runs in containers: the file's folder for people, and what tells it from others.
+fn project(caller: &Caller) -> Arc<str> {
+    let name = caller.folder.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let name: String = name.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect();
+    let mut hasher = DefaultHasher::new();
+    (&caller.folder, &caller.state).hash(&mut hasher);
+    format!("fermata-{}-{:08x}", name.trim_matches('-'), hasher.finish() >> 32).into()
+}
+
 struct Planner<'a, R> {
     services: &'a [Service],
     folder: &'a PathBuf,
+    project: Arc<str>,
     inherited: Arc<BTreeMap<OsString, OsString>>,
     variables: Variables<'a, R>,
     problems: Vec<Problem>,
@@ -94,16 +110,87 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
         let health = self.health(service);
         let words = self.words(&format!("services.{}.command", service.name), command)?;
         let is_started = |name: &&Arc<str>| {
-            let started = |other: &Service| matches!(other.source, Source::Command(_)) && other.replicas > 0;
-            self.services.iter().any(|other| other.name == **name && started(other))
+            self.services.iter().any(|other| other.name == **name && is_started(other) && other.replicas > 0)
         };
         Some(ServicePlan {
             name: service.name.clone(),
             requires: service.requires.iter().filter(is_started).cloned().collect(),
             program: Program { words, surroundings },
+            housing: Housing::Machine,
             health,
             stop_grace: service.stop_grace,
             instances: instances(service),
+        })
+    }
+
+    fn contained(
+        &mut self,
+        place: usize,
+        service: &'a Service,
+        image: &str,
+        command: Option<&'a str>,
+    ) -> Option<ServicePlan> {
+        // In a container neither the caller's environment nor its folder means anything.
+        let folder = service.work_dir.as_ref().map(PathBuf::from).unwrap_or_default();
+        let surroundings = Surroundings { inherited: Arc::default(), folder, ..self.surroundings(place, service) };
+        let at = |key: &str| format!("services.{}.{key}", service.name);
+        let words = match command {
+            Some(command) => self.words(&at("command"), command)?,
+            None => Vec::new(),
+        };
+        let mut hook = |key: &str, command: &'a Option<String>| match command {
+            Some(command) => self.words(&at(key), command).map(Some),
+            None => Some(None),
+        };
+        let post_start = hook("post_start_command", &service.post_start_command)?;
+        let pre_stop = hook("pre_stop_command", &service.pre_stop_command)?;
+        let mut health = self.health(service);
+        if service.health == Health::Default {
+            health.ready = Readiness::Image(ports::connectable(&service.ports));
+        }
+        let volumes = service.volumes.iter().enumerate();
+        let mounts: Vec<_> =
+            volumes.map(|(number, volume)| self.mount(&at(&format!("volumes[{number}]")), volume)).collect();
+        let container = ContainerPlan {
+            project: self.project.clone(),
+            image: image.to_owned(),
+            security: service.security_context.clone(),
+            requests: service.constraints.requests,
+            limits: service.constraints.limits,
+            mounts: mounts.into_iter().collect::<Option<_>>()?,
+            labels: service.tags.clone(),
+            post_start,
+            pre_stop,
+        };
+        let is_known = |name: &&Arc<str>| {
+            self.services.iter().any(|other| other.name == **name && is_started(other) && other.replicas > 0)
+        };
+        Some(ServicePlan {
+            name: service.name.clone(),
+            requires: service.requires.iter().filter(is_known).cloned().collect(),
+            program: Program { words, surroundings },
+            housing: Housing::Container(Arc::new(container)),
+            health,
+            stop_grace: service.stop_grace,
+            instances: instances(service),
+        })
+    }
+
+    fn mount(&mut self, path: &str, volume: &Volume) -> Option<MountPlan> {
+        let host = match &volume.source {
+            VolumeSource::HostPath(host) => Some(self.folder.join(host)),
+            VolumeSource::Kubernetes(kind, _) if kind == "empty_dir" => None,
+            VolumeSource::Kubernetes(kind, _) => {
+                let text = format!("{kind} exists in Kubernetes alone; write host_path or empty_dir to run it here");
+                self.problems.push(Problem::new(path, text));
+                return None;
+            }
+        };
+        Some(MountPlan {
+            host: host.map(|host| volume.sub_path.as_ref().map_or_else(|| host.clone(), |sub| host.join(sub))),
+            path: volume.mount_path.clone(),
+            read_only: volume.read_only,
+            propagation: volume.mount_propagation.clone(),
         })
     }
 
@@ -111,7 +198,7 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
         let here = || vec![Address::Host { host: "127.0.0.1".to_owned(), port: None }];
         let ready = match self.health(service).ready {
             Readiness::Check(check) => Some(check),
-            Readiness::Started | Readiness::Connects(_) => None,
+            Readiness::Started | Readiness::Connects(_) | Readiness::Image(_) => None,
         };
         RunningPlan {
             name: service.name.clone(),
@@ -191,6 +278,11 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
             period: check.period,
         })
     }
+}
+
+/// Whether Fermata starts its instances.
+fn is_started(service: &Service) -> bool {
+    matches!(service.source, Source::Command(_) | Source::Image { .. })
 }
 
 fn network_act(kind: &CheckKind, port: u16) -> Act {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fermata_spec::{Port, Protocol};
@@ -39,7 +39,9 @@ pub(super) struct Ports {
 /// The ports of one instance, given back on drop.
 #[derive(Debug)]
 pub(super) struct Assigned {
-    /// Container port and local port.
+    /// Where they are.
+    host: IpAddr,
+    /// Container port and the port there.
     pub(super) pairs: Vec<(u16, u16)>,
     free: Vec<u16>,
     ports: Ports,
@@ -58,7 +60,7 @@ impl Ports {
 
     /// A local port for each of `wanted`.
     pub(super) fn assign(&self, wanted: &[PortPlan]) -> io::Result<Assigned> {
-        let mut assigned = Assigned { pairs: Vec::new(), free: Vec::new(), ports: self.clone() };
+        let mut assigned = self.elsewhere(Ipv4Addr::LOCALHOST.into(), Vec::new());
         for port in wanted {
             let local = match port.local {
                 Local::Same => port.container,
@@ -76,7 +78,12 @@ impl Ports {
     /// The ports that an instance has already.
     pub(super) fn keep(&self, pairs: Vec<(u16, u16)>, free: Vec<u16>) -> Assigned {
         self.taken().extend(&free);
-        Assigned { pairs, free, ports: self.clone() }
+        Assigned { host: Ipv4Addr::LOCALHOST.into(), pairs, free, ports: self.clone() }
+    }
+
+    /// Ports that somebody else has assigned, at another address.
+    pub(super) fn elsewhere(&self, host: IpAddr, pairs: Vec<(u16, u16)>) -> Assigned {
+        Assigned { host, pairs, free: Vec::new(), ports: self.clone() }
     }
 
     /// A port that nobody listens on, for TCP and for UDP, and that nobody else has been told to listen on.
@@ -104,13 +111,13 @@ impl Assigned {
 
     /// The container ports and their addresses.
     pub(super) fn addresses(&self) -> Addresses {
-        self.pairs.iter().map(|(container, local)| (*container, address(*local))).collect()
+        self.pairs.iter().map(|(container, local)| (*container, SocketAddr::new(self.host, *local))).collect()
     }
 
     /// Where a container port is; one that the service does not list is at its own number.
     pub(super) fn find(&self, container: u16) -> SocketAddr {
         let pair = self.pairs.iter().find(|(each, _)| *each == container);
-        address(pair.map_or(container, |(_, local)| *local))
+        SocketAddr::new(self.host, pair.map_or(container, |(_, local)| *local))
     }
 }
 

@@ -3,12 +3,16 @@
 use fermata_spec::Protocol;
 
 use super::locate;
-use super::plan::{Act, CheckPlan, Launch, Local, Problem, Readiness, ServicePlan};
+use super::plan::{Act, CheckPlan, Housing, Launch, Local, Problem, Readiness, ServicePlan};
 use super::ports;
 use crate::net::{Transport, holder_of};
 
 /// Everything that is in the way of a service's instances.
 pub(super) fn problems(service: &ServicePlan) -> Vec<Problem> {
+    if matches!(service.housing, Housing::Container(_)) {
+        // Its programs are in its image, and its ports at an address of its own.
+        return Vec::new();
+    }
     programs(service).into_iter().chain(taken_ports(service)).collect()
 }
 
@@ -27,7 +31,7 @@ fn programs(service: &ServicePlan) -> Vec<Problem> {
     let health = &service.health;
     let ready = match &health.ready {
         Readiness::Check(check) => Some(check),
-        Readiness::Started | Readiness::Connects(_) => None,
+        Readiness::Started | Readiness::Connects(_) | Readiness::Image(_) => None,
     };
     let checks = [("ready", ready), ("alive", health.alive.as_ref()), ("startup", health.startup.as_ref())];
     let commands = checks.into_iter().filter_map(|(name, plan)| match plan {

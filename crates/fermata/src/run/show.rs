@@ -8,7 +8,8 @@ use std::time::Duration;
 use fermata_spec::{Address, Protocol};
 
 use super::plan::{
-    Act, Ask, CheckPlan, InstancePlan, Local, Plan, PortPlan, Readiness, RunningPlan, Scheme, ServicePlan,
+    Act, Ask, CheckPlan, ContainerPlan, Housing, InstancePlan, Local, Plan, PortPlan, Readiness, RunningPlan, Scheme,
+    ServicePlan,
 };
 
 impl fmt::Display for Plan {
@@ -62,6 +63,10 @@ fn started(service: &ServicePlan) -> Block {
         Readiness::Started => "as soon as it has been started".to_owned(),
         Readiness::Connects(port) => format!("once {} accepts a connection", place(ports, *port)),
         Readiness::Check(check) => format!("while {}, {}", act(check, ports, word), often(check)),
+        Readiness::Image(port) => {
+            let port = port.map(|port| format!(", or, without one, once {} accepts a connection", place(ports, port)));
+            format!("while the HEALTHCHECK of its image passes{}", port.unwrap_or_default())
+        }
     };
     let alive = health.alive.as_ref().map(|check| {
         let times = check.failure_threshold;
@@ -71,16 +76,29 @@ fn started(service: &ServicePlan) -> Block {
         let budget = check.initial_delay + check.period * check.failure_threshold;
         format!("{}; restarted if it does not within {}", act(check, ports, word), seconds(budget))
     });
+    let container = match &service.housing {
+        Housing::Machine => None,
+        Housing::Container(container) => Some(container),
+    };
+    let words = |words: &[_]| if words.is_empty() { Vec::new() } else { vec![word(words)] };
+    let hook = |command: Option<&Vec<_>>| command.map(|command| word(command)).into_iter().collect();
+    let folder = surroundings.folder.display().to_string();
     let rows = vec![
-        ("command", vec![word(&service.program.words)]),
-        ("folder", vec![surroundings.folder.display().to_string()]),
+        ("image", container.iter().map(|container| container.image.clone()).collect()),
+        ("command", words(&service.program.words)),
+        ("folder", if folder.is_empty() { Vec::new() } else { vec![folder] }),
         ("variables", variables.collect()),
+        ("volumes", container.iter().flat_map(|container| mounts(container)).collect()),
+        ("limits", container.iter().filter_map(|container| limits(container)).collect()),
         ("instances", vec![names(&service.instances)]),
-        ("listen", ports.iter().enumerate().map(|(number, port)| listens(number, *port)).collect()),
+        ("listen", ports.iter().enumerate().map(|(number, port)| listens(service, number, *port)).collect()),
+        ("network", container.iter().map(|container| container.project.to_string()).collect()),
         ("startup", startup.into_iter().collect()),
         ("ready", vec![ready]),
         ("alive", alive.into_iter().collect()),
-        ("stop", vec![format!("TERM to the process group, KILL after {}", seconds(service.stop_grace))]),
+        ("after", hook(container.and_then(|container| container.post_start.as_ref()))),
+        ("before", hook(container.and_then(|container| container.pre_stop.as_ref()))),
+        ("stop", vec![stop(service)]),
     ];
     Block { heading, rows }
 }
@@ -112,7 +130,30 @@ fn names(instances: &[InstancePlan]) -> String {
     }
 }
 
-fn listens(number: usize, port: PortPlan) -> String {
+fn stop(service: &ServicePlan) -> String {
+    let to = match service.housing {
+        Housing::Machine => "TERM to the process group",
+        Housing::Container(_) => "the stop signal of its image (TERM)",
+    };
+    format!("{to}, KILL after {}", seconds(service.stop_grace))
+}
+
+fn mounts(container: &ContainerPlan) -> Vec<String> {
+    let shown = container.mounts.iter().map(|mount| {
+        let host = mount.host.as_ref().map_or_else(|| "an empty one".to_owned(), |host| host.display().to_string());
+        format!("{} is {host}{}", mount.path, if mount.read_only { ", read only" } else { "" })
+    });
+    shown.collect()
+}
+
+fn limits(container: &ContainerPlan) -> Option<String> {
+    let memory = container.limits.memory.map(|bytes| format!("{} MiB of memory", bytes.div_ceil(1 << 20)));
+    let cpu = container.limits.cpu.map(|cpu| format!("{} CPUs", f64::from(cpu) / 1000.0));
+    let all: Vec<String> = memory.into_iter().chain(cpu).collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+fn listens(service: &ServicePlan, number: usize, port: PortPlan) -> String {
     let variables = match number {
         0 => format!("PORT and PORT_{}", port.container),
         _ => format!("PORT_{}", port.container),
@@ -121,6 +162,9 @@ fn listens(number: usize, port: PortPlan) -> String {
         Protocol::Tcp => "",
         Protocol::Udp => ", UDP",
     };
+    if matches!(service.housing, Housing::Container(_)) {
+        return format!("{} of its own address{protocol} ({variables})", port.container);
+    }
     match port.local {
         Local::Same => format!("127.0.0.1:{}{protocol} ({variables})", port.container),
         Local::Free => format!("127.0.0.1, each at a free port{protocol} ({variables})"),

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{self, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::backoff::Backoff;
@@ -16,11 +16,11 @@ use super::event::{Event, InstanceName, Line};
 use super::handed::Handing;
 use super::herald::Herald;
 use super::life::{Life, Next, Order, Shared};
-use super::plan::{InstancePlan, Plan, Problem, ServicePlan};
+use super::plan::{Housing, InstancePlan, Plan, Problem, ServicePlan};
 use super::ports::Ports;
 use super::presence::{Presence, Tally};
 use super::state::Roster;
-use super::{preflight, sweep};
+use super::{docker, preflight, sweep};
 
 /// The services of a plan, running.
 pub struct Supervisor {
@@ -31,6 +31,18 @@ pub struct Supervisor {
     pub(super) handed: mpsc::UnboundedReceiver<(u32, Handing)>,
     /// How often all were told to hold still.
     pub(super) held: u32,
+    /// Whose network containers are in, if there were any.
+    project: Option<Arc<str>>,
+}
+
+/// What goes on when everything stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keep {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Containers; processes cannot.
+    Containers,
 }
 
 /// One service, running.
@@ -47,21 +59,28 @@ impl Supervisor {
     /// error means that nothing was started. `lines` may be slow or full: then the processes wait. Needs a tokio runtime
     /// and must be stopped with [`Supervisor::stop`]; a supervisor that is dropped kills its processes.
     pub async fn start(
-        plan: Plan,
+        mut plan: Plan,
         mut roster: Roster,
         events: mpsc::UnboundedSender<Event>,
         lines: mpsc::Sender<Line>,
     ) -> Result<Supervisor, Vec<Problem>> {
         sweep::sweep(&mut roster, &events).await;
         let mut supervisor = Supervisor::new(roster, events, lines);
+        meet_containers(&supervisor.shared, &mut plan.services, &supervisor.events).await?;
         supervisor.add(plan.services)?;
         Ok(supervisor)
     }
 
     pub(super) fn new(roster: Roster, events: mpsc::UnboundedSender<Event>, lines: mpsc::Sender<Line>) -> Supervisor {
         let (hand, handed) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { lines, roster: Mutex::new(roster), ports: Ports::default(), handed: hand });
-        Supervisor { services: BTreeMap::new(), lives: JoinSet::new(), events, shared, handed, held: 0 }
+        let shared = Arc::new(Shared {
+            lines,
+            roster: Mutex::new(roster),
+            ports: Ports::default(),
+            engine: sync::Mutex::default(),
+            handed: hand,
+        });
+        Supervisor { services: BTreeMap::new(), lives: JoinSet::new(), events, shared, handed, held: 0, project: None }
     }
 
     /// Starts those instances of `plans` that are not there yet: of new services, or more of a known one. A service comes
@@ -96,6 +115,9 @@ impl Supervisor {
     }
 
     pub(super) fn known(&mut self, plan: &ServicePlan) -> &mut Service {
+        if let Housing::Container(container) = &plan.housing {
+            self.project = Some(container.project.clone());
+        }
         let service = self.services.entry(plan.name.clone()).or_default();
         service.requires.clone_from(&plan.requires);
         service
@@ -136,15 +158,20 @@ impl Supervisor {
         live.map(|(number, _)| InstanceName { service: service.clone(), number: *number }).collect()
     }
 
-    /// Stops every service once all that require it have stopped, and returns when nothing is left of any.
-    pub async fn stop(mut self) {
+    /// Stops every service once all that require it have stopped, and returns when nothing is left of any that is not kept.
+    pub async fn stop(mut self, keep: Keep) {
         let stops = self.services.iter().map(async |(name, service)| {
             let users = self.services.values().filter(|other| other.requires.contains(name));
             join_all(users.flat_map(|user| user.instances.values()).map(watch::Sender::closed)).await;
-            join_all(service.instances.values().map(ended)).await;
+            join_all(service.instances.values().map(|order| ended(order, keep))).await;
         });
         join_all(stops).await;
         while self.lives.join_next().await.is_some() {}
+        if let (Keep::Nothing, Some(project)) = (keep, &self.project)
+            && let Ok(engine) = self.shared.engine().await
+        {
+            engine.remove_network(project).await;
+        }
     }
 }
 
@@ -154,8 +181,25 @@ impl fmt::Debug for Supervisor {
     }
 }
 
+/// Where services run in containers: an engine that answers, images that are there, and what an earlier run left.
+async fn meet_containers(
+    shared: &Shared,
+    plans: &mut [ServicePlan],
+    events: &mpsc::UnboundedSender<Event>,
+) -> Result<(), Vec<Problem>> {
+    let contained = |plan: &&ServicePlan| matches!(plan.housing, Housing::Container(_));
+    let Some(first) = plans.iter().find(contained) else { return Ok(()) };
+    let first = format!("services.{}.image", first.name);
+    let engine = shared.engine().await.map_err(|why| vec![Problem::new(first, why)])?;
+    let tell = |text| drop(events.send(Event::Progress(text)));
+    docker::reconcile(&engine, plans, tell).await
+}
+
 /// Tells an instance to stop, and returns when nothing is left of it.
-async fn ended(order: &watch::Sender<Order>) {
-    order.send_replace(Order::Stop);
+async fn ended(order: &watch::Sender<Order>, keep: Keep) {
+    order.send_replace(match keep {
+        Keep::Nothing => Order::Stop,
+        Keep::Containers => Order::Leave,
+    });
     order.closed().await;
 }

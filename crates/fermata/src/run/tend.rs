@@ -5,11 +5,11 @@ use std::future::pending;
 
 use tokio::time::Instant;
 
+use super::body::Body;
 use super::health::{At, Checker, Verdict};
 use super::herald::Herald;
 use super::plan::{Act, CheckPlan, Readiness, ServicePlan};
 use super::ports::Assigned;
-use super::process::CHECK;
 
 /// The checks of one running instance.
 pub(super) struct Tender {
@@ -29,18 +29,14 @@ enum Gate {
 
 impl Tender {
     /// The checks of an instance as its herald knows it: one that is ready is not asked for its start again.
-    pub(super) fn new(service: &ServicePlan, ports: &Assigned, invocation: &str, herald: &Herald) -> Tender {
+    pub(super) fn new(service: &ServicePlan, ports: &Assigned, body: &Body, herald: &Herald) -> Tender {
         let health = &service.health;
         let checker = |check: &CheckPlan| {
             let container = match &check.act {
                 Act::Tcp { port } | Act::Http { port, .. } => *port,
                 Act::Exec(_) => 0,
             };
-            Checker::new(check, At::Tcp(ports.find(container)), |words| {
-                let mut launch = service.program.surroundings.launch(words, &ports.pairs);
-                launch.env.insert(CHECK.into(), invocation.into());
-                launch
-            })
+            Checker::new(check, At::Tcp(ports.find(container)), |words| body.errand(service, words, ports))
         };
         Tender {
             startup: health.startup.as_ref().map(checker),
@@ -48,6 +44,9 @@ impl Tender {
                 Readiness::Started => Gate::Open,
                 Readiness::Connects(port) => Gate::OnceConnected(Checker::connects(ports.find(*port))),
                 Readiness::Check(check) => Gate::While(checker(check)),
+                Readiness::Image(port) => {
+                    body.image_check(port.map(|port| ports.find(port))).map_or(Gate::Open, Gate::While)
+                }
             },
             alive: health.alive.as_ref().map(checker),
             started: herald.started(),

@@ -48,6 +48,16 @@ impl Voices {
         (all, errors)
     }
 
+    /// One that speaks by itself, until it has ended. It can't be held.
+    pub(super) fn of(speech: impl Future<Output = ()> + Send + 'static) -> Voices {
+        let mut all = Voices { tasks: JoinSet::new(), hold: watch::Sender::new(false) };
+        all.tasks.spawn(async move {
+            speech.await;
+            None
+        });
+        all
+    }
+
     /// Waits until all streams have ended, so that everything written has been given on.
     pub(super) async fn fall_silent(&mut self, at_most: Duration) {
         let _ = timeout(at_most, async { while self.tasks.join_next().await.is_some() {} }).await;

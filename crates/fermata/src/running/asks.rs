@@ -13,7 +13,8 @@ use crate::admin::{
     TunnelFigures,
 };
 use crate::public::PublicPort;
-use crate::run::Line;
+use crate::run::plan::{ContainerPlan, Housing};
+use crate::run::{Keep, Line};
 use crate::running::Notice;
 use crate::tunnel::{Change, Departure, Entry, Kind, TunnelId, Which};
 
@@ -21,7 +22,7 @@ use crate::tunnel::{Change, Departure, Entry, Kind, TunnelId, Which};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Onward {
     Go,
-    Stop,
+    Stop(Keep),
 }
 
 impl Running {
@@ -42,7 +43,7 @@ impl Running {
             }
             Request::Drain { target, over } => self.drain(target, over, &asking).await,
             Request::Scale { service, count } => self.scale(&service, count, asking).await,
-            Request::Redeploy { service } => self.redeploy(&service, asking).await,
+            Request::Redeploy { service, image } => self.redeploy(&service, image, asking).await,
             Request::Reload => match self.reload().await {
                 Ok(changes) => {
                     self.say(Notice::Done(changes.clone())).await;
@@ -52,9 +53,11 @@ impl Running {
             },
             Request::Upgrade { program, linger } => self.upgrade(program, linger, asking).await,
             Request::Logs { service, follow } => self.logs(service, follow, asking).await,
-            Request::Stop => {
-                asking.done("stopping").await;
-                return Onward::Stop;
+            Request::Stop { keep } => {
+                let (keep, text) =
+                    if keep { (Keep::Containers, "stopping; containers go on") } else { (Keep::Nothing, "stopping") };
+                asking.done(text).await;
+                return Onward::Stop(keep);
             }
         }
         Onward::Go
@@ -158,13 +161,25 @@ impl Running {
         self.change_count(&service, from, to, Some(asking)).await;
     }
 
-    async fn redeploy(&mut self, name: &str, asking: Asking) {
+    async fn redeploy(&mut self, name: &str, image: Option<String>, asking: Asking) {
         let Some(service) = self.plannable(name, &asking).await else { return };
         let Some(mut plan) = self.plans.get(&service).cloned() else { return };
         // As many as there are now, whatever the file began with.
         let count = self.living(name).len().max(1);
         plan.instances = (0..count).filter_map(|_| plan.instances.first().cloned()).collect();
-        self.replace(plan, format!("redeployed {name}"), Some(asking)).await;
+        let what = match image {
+            None => format!("redeployed {name}"),
+            Some(image) => {
+                let Housing::Container(container) = &plan.housing else {
+                    let reason = format!("{name} is a process and has no image; leave --image out");
+                    return asking.refuse(reason).await;
+                };
+                let what = format!("redeployed {name} as {image}; put that into the file, or the next up goes back");
+                plan.housing = Housing::Container(Arc::new(ContainerPlan { image, ..ContainerPlan::clone(container) }));
+                what
+            }
+        };
+        self.replace(plan, what, Some(asking)).await;
     }
 
     /// The service of this name, if its instances can be changed now; otherwise that has been said.
@@ -187,6 +202,10 @@ impl Running {
         let services = self.spec.services.iter().map(|service| {
             let endpoints = self.pools.endpoints(&service.name);
             let own = self.instances.iter().filter(|(_, seen)| seen.service == service.name);
+            let image = self.plans.get(&service.name).and_then(|plan| match &plan.housing {
+                Housing::Container(container) => Some(container.image.clone()),
+                Housing::Machine => None,
+            });
             let instances = own.map(|(name, seen)| InstanceRow {
                 name: name.clone(),
                 state: seen.state.into(),
@@ -194,6 +213,7 @@ impl Running {
                 live: endpoints.iter().filter(|one| *one.instance == **name).map(|one| one.live()).sum(),
                 uptime: seen.since.map(|since| since.elapsed().as_secs()),
                 restarts: seen.restarts,
+                image: image.clone(),
             });
             ServiceRow {
                 name: service.name.to_string(),

@@ -47,7 +47,7 @@ use crate::listening::Bound;
 use crate::public::{Pools, PublicPort, routes};
 use crate::route::Table;
 use crate::run::plan::ServicePlan;
-use crate::run::{Event, InstanceName, Line, Roster, StateLock, Supervisor};
+use crate::run::{Event, InstanceName, Keep, Line, Roster, StateLock, Supervisor};
 use crate::tls::{self, Certificates, Challenges, Loaded, Watch};
 use crate::workers::{Shared, Workers};
 
@@ -223,6 +223,7 @@ pub async fn run(
             running
         }
     };
+    let mut keep = Keep::Nothing;
     loop {
         tokio::select! {
             () = stops.next() => break,
@@ -249,7 +250,8 @@ pub async fn run(
             }
             Some(Asked { request, asking }) = visitors.recv() => drop(running.answer(request, asking).await),
             Some(Asked { request, asking }) = asks.recv() => {
-                if running.answer(request, asking).await == Onward::Stop {
+                if let Onward::Stop(what) = running.answer(request, asking).await {
+                    keep = what;
                     break;
                 }
             }
@@ -258,7 +260,7 @@ pub async fn run(
     // From here on the status address tells that this ends.
     drop(visitors);
     tokio::select! {
-        outcome = running.end(&mut happened, &mut written) => outcome.map(|()| Ended::Well),
+        outcome = running.end(keep, &mut happened, &mut written) => outcome.map(|()| Ended::Well),
         // What is dropped in the middle of its end kills its processes.
         () = stops.next() => Ok(Ended::AtOnce),
     }
@@ -394,6 +396,7 @@ impl Running {
     /// The end: no more connections, every tunnel is told, then the services stop.
     async fn end(
         self,
+        keep: Keep,
         happened: &mut mpsc::UnboundedReceiver<Event>,
         written: &mut mpsc::Receiver<Line>,
     ) -> Result<(), StartError> {
@@ -408,7 +411,7 @@ impl Running {
         let close = Arc::new(Close::new(Code::GOING_AWAY, "the gateway is stopping"));
         // What is left after that is cut.
         let _ = tokio::time::timeout(STOP, workers.leave(close)).await;
-        let mut stopping = std::pin::pin!(supervisor.stop());
+        let mut stopping = std::pin::pin!(supervisor.stop(keep));
         loop {
             tokio::select! {
                 // What an instance wrote before it ended is heard first, and everything before the end.

@@ -35,6 +35,8 @@ pub(super) struct Active {
     /// What it is, for the last word: "redeployed web".
     what: String,
     ready_by: Instant,
+    /// What the service was made of before, for the case that it does not work out.
+    before: Option<ServicePlan>,
 }
 
 impl Running {
@@ -63,7 +65,17 @@ impl Running {
             Some(plan) => {
                 let rollout = Rollout::new(name.clone(), self.living(name), 0, Pace::AllAtOnce);
                 let what = format!("removed {name}");
-                self.roll(Active { rollout, plan, close, drain, asking: None, what, ready_by: Instant::now() }).await;
+                self.roll(Active {
+                    rollout,
+                    plan,
+                    close,
+                    drain,
+                    asking: None,
+                    what,
+                    ready_by: Instant::now(),
+                    before: None,
+                })
+                .await;
             }
             None => {
                 // Runs elsewhere: only its tunnels end.
@@ -80,8 +92,9 @@ impl Running {
         let drain = service.websocket.drain;
         let close = Arc::new(Close::new(Code::RESTART, "the service restarts"));
         let rollout = Rollout::new(name.clone(), old, plan.instances.len(), pace);
-        self.plans.insert(name, plan.clone());
-        self.roll(Active { rollout, plan, close, drain, asking, what, ready_by: Instant::now() }).await;
+        // A file that was reloaded stays what the service should be; what somebody asked for does not.
+        let before = self.plans.insert(name, plan.clone()).filter(|_| asking.is_some());
+        self.roll(Active { rollout, plan, close, drain, asking, what, ready_by: Instant::now(), before }).await;
     }
 
     /// More or fewer of the same.
@@ -94,7 +107,7 @@ impl Running {
         let rollout = Rollout::new(name.clone(), leave, to.saturating_sub(from), Pace::AllAtOnce);
         let close = Arc::new(Close::new(Code::RESTART, "the service has fewer instances now"));
         let what = format!("scaled {name} from {from} to {to}");
-        self.roll(Active { rollout, plan, close, drain, asking, what, ready_by: Instant::now() }).await;
+        self.roll(Active { rollout, plan, close, drain, asking, what, ready_by: Instant::now(), before: None }).await;
     }
 
     pub(super) async fn roll(&mut self, active: Active) {
@@ -205,7 +218,10 @@ impl Running {
         for instance in &stop {
             self.supervisor.dismiss(instance);
         }
-        let Active { rollout, asking, ready_by, .. } = self.rollouts.remove(at);
+        let Active { rollout, asking, ready_by, before, .. } = self.rollouts.remove(at);
+        if let Some(before) = before {
+            self.plans.insert(before.name.clone(), before);
+        }
         // An instance of the same name may have written before.
         let wrote = |(when, line): &&(Instant, Line)| *when + READY_WITHIN >= ready_by && stop.contains(&line.instance);
         let last = self.tail.lines.iter().rev().filter(wrote).take(LAST_WORDS);

@@ -125,7 +125,7 @@ async fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
     let mut launch = site.plan().unwrap().services[0].program.launch(&[]);
     launch.program = "sh".to_owned();
     launch.arguments = vec!["-c".to_owned(), "sleep 1000 & echo $! > child; wait".to_owned()];
-    let checker = Checker::new(&plan, At::Unix(PathBuf::new()), |_| launch);
+    let checker = Checker::new(&plan, At::Unix(PathBuf::new()), |_| launch.into());
     assert_eq!(checker.once().await, Err("sh took longer than 0.3 s".to_owned()));
     let child = site.text("child");
     assert!(!child.is_empty());

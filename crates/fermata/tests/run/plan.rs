@@ -222,8 +222,6 @@ fn everything_that_cannot_be_resolved_is_told_at_once_with_its_place_and_a_way_o
              a value",
             "services.db.command: a quote is opened and not closed, or the last letter is a \\",
             "services.empty.command: the command is empty; write the program to run",
-            "services.image: containers cannot be run yet; give the service a command and no image, or start it \
-             yourself and leave its image out",
             "services.unchecked.health.alive: the service has no port to check; give the check a port",
         ]
     );

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fermata::run::{Caller, Event, Line, Plan, Problem, Roster, StateLock, Supervisor};
+use fermata::run::{Caller, Event, Keep, Line, Plan, Problem, Roster, StateLock, Supervisor};
 use fermata_spec::{
     Balance, Check, CheckKind, Constraints, Firewall, Gateway, Health, Places, Port, SecurityContext, Service, Source,
     Spec, Sticky, Tls, WebSocket, Workload,
@@ -168,7 +168,7 @@ impl Running {
 
     /// The same for tests whose clock is paused.
     pub(crate) async fn down_at_any_time(mut self) -> Vec<String> {
-        self.supervisor.stop().await;
+        self.supervisor.stop(Keep::Nothing).await;
         let mut seen = Vec::new();
         while let Some(event) = self.events.recv().await {
             seen.push(event.to_string());

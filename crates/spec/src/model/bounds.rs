@@ -24,7 +24,7 @@ pub struct Constraints {
 }
 
 /// Memory in bytes, CPU in thousandths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Resources {
     /// Bytes.
     pub memory: Option<u64>,

@@ -142,7 +142,7 @@ pub enum Workload {
 }
 
 /// `security_context`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[allow(missing_docs, reason = "each is the Kubernetes field of the same name")]
 pub struct SecurityContext {
     pub fs_group: Option<i64>,

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::docker::{Container, Inside};
 use super::plan::{Act, Ask, CheckPlan, Launch, Scheme};
 
 /// Where something listens.
@@ -53,18 +54,41 @@ pub struct Checker {
 enum Aim {
     Tcp(At),
     Http { at: At, scheme: Scheme, ask: Ask, endpoint: String, headers: Vec<(String, String)> },
-    Exec(Box<Launch>),
+    Exec(Errand),
+    Image { container: Container, otherwise: Option<At> },
+}
+
+/// A command of a check, ready to be run.
+#[derive(Debug, Clone)]
+pub struct Errand(Where);
+
+#[derive(Debug, Clone)]
+enum Where {
+    Here(Box<Launch>),
+    Inside(Inside),
+}
+
+impl From<Launch> for Errand {
+    fn from(launch: Launch) -> Errand {
+        Errand(Where::Here(Box::new(launch)))
+    }
+}
+
+impl From<Inside> for Errand {
+    fn from(inside: Inside) -> Errand {
+        Errand(Where::Inside(inside))
+    }
 }
 
 impl Checker {
-    /// What `plan` says, done at `at`; a command is run as `launch` makes it from its words.
-    pub fn new(plan: &CheckPlan, at: At, launch: impl FnOnce(&[super::plan::Value]) -> Launch) -> Checker {
+    /// What `plan` says, done at `at`; a command is run as `errand` makes it from its words.
+    pub fn new(plan: &CheckPlan, at: At, errand: impl FnOnce(&[super::plan::Value]) -> Errand) -> Checker {
         let aim = match &plan.act {
             Act::Tcp { .. } => Aim::Tcp(at),
             Act::Http { scheme, ask, endpoint, headers, .. } => {
                 Aim::Http { at, scheme: *scheme, ask: *ask, endpoint: endpoint.clone(), headers: headers.clone() }
             }
-            Act::Exec(words) => Aim::Exec(Box::new(launch(words))),
+            Act::Exec(words) => Aim::Exec(errand(words)),
         };
         Checker {
             aim,
@@ -78,8 +102,17 @@ impl Checker {
 
     /// Passes once `address` accepts a connection.
     pub(super) fn connects(address: SocketAddr) -> Checker {
+        Checker::soon(Aim::Tcp(At::Tcp(address)))
+    }
+
+    /// Passes while the image's own HEALTHCHECK does, or, where it has none, while `otherwise` accepts connections.
+    pub(super) fn of_image(container: Container, otherwise: Option<SocketAddr>) -> Checker {
+        Checker::soon(Aim::Image { container, otherwise: otherwise.map(At::Tcp) })
+    }
+
+    fn soon(aim: Aim) -> Checker {
         Checker {
-            aim: Aim::Tcp(At::Tcp(address)),
+            aim,
             timeout: Duration::from_secs(5),
             success_threshold: 1,
             failure_threshold: 1,
@@ -96,7 +129,13 @@ impl Checker {
                 Aim::Http { at, scheme, ask, endpoint, headers } => {
                     http::ask(at, *scheme, *ask, endpoint, headers).await
                 }
-                Aim::Exec(launch) => exec::run(launch).await,
+                Aim::Exec(Errand(Where::Here(launch))) => exec::run(launch).await,
+                Aim::Exec(Errand(Where::Inside(inside))) => inside.run().await,
+                Aim::Image { container, otherwise } => match (container.health().await, otherwise) {
+                    (Some(says), _) => says,
+                    (None, Some(at)) => at.connect().await.map(drop),
+                    (None, None) => Ok(()),
+                },
             }
         };
         match timeout(self.timeout, tried).await {
@@ -115,7 +154,9 @@ impl fmt::Display for Checker {
             Aim::Http { at, ask: Ask::WebSocket, endpoint, .. } => {
                 write!(out, "the WebSocket handshake with {endpoint} at {at}")
             }
-            Aim::Exec(launch) => write!(out, "{}", launch.program),
+            Aim::Exec(Errand(Where::Here(launch))) => write!(out, "{}", launch.program),
+            Aim::Exec(Errand(Where::Inside(inside))) => inside.fmt(out),
+            Aim::Image { .. } => out.write_str("its HEALTHCHECK"),
         }
     }
 }

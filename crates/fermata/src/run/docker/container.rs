@@ -1,0 +1,317 @@
+//! One container: made or found again, waited for, listened to, ended.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, SystemTime};
+
+use bollard::container::LogOutput;
+use bollard::errors::Error;
+use bollard::models::{ContainerInspectResponse, HealthStatusEnum, ImageInspect};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+};
+use futures_util::StreamExt;
+use tokio::time::{sleep, timeout};
+
+use super::engine::{Engine, Reach, is_missing, said};
+use super::exec::Inside;
+use super::recipe::{self, RECIPE, Recipe};
+use crate::run::event::{InstanceName, Stream};
+use crate::run::lines;
+use crate::run::plan::{ContainerPlan, InstancePlan, PortPlan, ServicePlan, Value};
+use crate::run::ports::{Assigned, Ports};
+use crate::run::process::Exit;
+
+/// How long to wait for an engine that has just gone away before it is asked again.
+const ENGINE_RESTARTS: Duration = Duration::from_secs(1);
+/// How long the engine may take over what was given to the container as its grace.
+const ENGINE_GRACE: Duration = Duration::from_secs(30);
+
+/// How much of what a container that ended at once has said is repeated.
+const LAST_LINES: &str = "5";
+
+/// A running container.
+#[derive(Debug, Clone)]
+pub(in crate::run) struct Container {
+    engine: Engine,
+    id: String,
+    /// Its output is read from here on, in seconds since 1970; from its start where it is 0.
+    since: i32,
+    /// `pre_stop_command`.
+    pre_stop: Option<Vec<String>>,
+}
+
+/// How a container came to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::run) enum Origin {
+    Made,
+    Adopted,
+}
+
+impl Container {
+    /// Finds the instance's container running as it should be, or makes it. `tell` hears what takes time.
+    pub(in crate::run) async fn start(
+        engine: &Engine,
+        service: &ServicePlan,
+        plan: &ContainerPlan,
+        instance: &InstancePlan,
+        ports: &Ports,
+        tell: impl Fn(String),
+    ) -> Result<(Container, Assigned, Origin), String> {
+        let image = engine.image(&plan.image, tell).await?;
+        keeps_its_user(plan, &image)?;
+        if plan.security.host_network != Some(true) {
+            engine.network(&plan.project).await?;
+        }
+        let image = image.id.unwrap_or_else(|| plan.image.clone());
+        let recipe = Recipe::of(service, plan, &instance.ports, &image, engine.reach);
+        let inside = |words: &Vec<Value>| service.words_inside(words, &instance.ports);
+        let (id, origin) = match find(engine, &recipe, &instance.name).await? {
+            Some(id) => (id, Origin::Adopted),
+            None => (make(engine, &recipe, &instance.name).await?, Origin::Made),
+        };
+        let since = if origin == Origin::Adopted { now() } else { 0 };
+        let pre_stop = plan.pre_stop.as_ref().map(inside);
+        let container = Container { engine: engine.clone(), id, since, pre_stop };
+        let seen = container.inspect().await?;
+        let at = addresses(&seen, engine.reach, plan, &instance.ports);
+        let Some((host, pairs)) = at.filter(|_| is_running(&seen)) else {
+            return Err(container.ended_at_once(&seen).await);
+        };
+        if let (Some(words), Origin::Made) = (&plan.post_start, origin)
+            && let Err(why) = container.inside(inside(words)).run().await
+        {
+            return Err(match container.inspect().await {
+                Ok(seen) if !is_running(&seen) => container.ended_at_once(&seen).await,
+                _ => {
+                    container.remove().await;
+                    format!("its post_start_command failed: {why}")
+                }
+            });
+        }
+        Ok((container, ports.elsewhere(host, pairs), origin))
+    }
+
+    /// Removes what a start that was given up may have left.
+    pub(in crate::run) async fn forget(engine: &Engine, plan: &ContainerPlan, instance: &InstanceName) {
+        remove(engine, &recipe::name(&plan.project, instance)).await;
+    }
+
+    /// Waits until it has ended, through restarts of the engine.
+    pub(in crate::run) async fn exited(&self) -> Exit {
+        loop {
+            let mut answers = std::pin::pin!(self.engine.docker.wait_container(&self.id, None));
+            match answers.next().await {
+                Some(Ok(answer)) => return Exit::Code(answer.status_code as i32),
+                // How the library tells an exit code that is not 0.
+                Some(Err(Error::DockerContainerWaitError { code, .. })) => return Exit::Code(code as i32),
+                Some(Err(err)) if is_missing(&err) => return Exit::Untold,
+                Some(Err(_)) | None => sleep(ENGINE_RESTARTS).await,
+            }
+        }
+    }
+
+    /// Gives on what it writes, until it has ended.
+    pub(in crate::run) async fn listen<G: Future>(self, mut give: impl FnMut(Stream, String) -> G) {
+        let mut since = self.since;
+        loop {
+            let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true).since(since).build();
+            let mut pieces = std::pin::pin!(self.engine.docker.logs(&self.id, Some(options)));
+            let (mut out, mut err) = (lines::Cutter::default(), lines::Cutter::default());
+            while let Some(Ok(piece)) = pieces.next().await {
+                let (cutter, stream) = match &piece {
+                    LogOutput::StdErr { .. } => (&mut err, Stream::Stderr),
+                    _ => (&mut out, Stream::Stdout),
+                };
+                cutter.push(piece.as_ref());
+                while let Some(line) = cutter.next() {
+                    give(stream, line).await;
+                }
+            }
+            since = now();
+            for (cutter, stream) in [(out, Stream::Stdout), (err, Stream::Stderr)] {
+                if let Some(line) = cutter.last() {
+                    give(stream, line).await;
+                }
+            }
+            match self.inspect().await {
+                Ok(seen) if !is_running(&seen) => return,
+                Ok(_) => {}
+                Err(_) if self.is_gone().await => return,
+                Err(_) => sleep(ENGINE_RESTARTS).await,
+            }
+        }
+    }
+
+    /// Ends it: the command that the file wants run before, the image's stop signal, KILL after `grace`; then removes it.
+    pub(in crate::run) async fn end(self, grace: Duration) -> Result<(), String> {
+        let mut trouble = None;
+        if let Some(words) = &self.pre_stop {
+            trouble = match timeout(grace, self.inside(words.clone()).run()).await {
+                Ok(Ok(())) => None,
+                Ok(Err(why)) => Some(format!("its pre_stop_command failed: {why}")),
+                Err(_) => Some("its pre_stop_command took longer than stop_grace".to_owned()),
+            };
+        }
+        let seconds = grace.as_secs_f64().ceil() as i32;
+        let options = StopContainerOptionsBuilder::default().t(seconds).build();
+        let docker = self.engine.docker.clone().with_timeout(grace + ENGINE_GRACE);
+        match docker.stop_container(&self.id, Some(options)).await {
+            // It had ended already (304), or is gone.
+            Ok(()) | Err(Error::DockerResponseServerError { status_code: 304 | 404, .. }) => {}
+            Err(err) => trouble = Some(format!("its container cannot be stopped: {}", said(&err))),
+        }
+        // What it wrote last is read from it.
+        self.exited_within(ENGINE_RESTARTS).await;
+        trouble.map_or(Ok(()), Err)
+    }
+
+    /// Takes it away, with what only it used.
+    pub(in crate::run) async fn remove(&self) {
+        remove(&self.engine, &self.id).await;
+    }
+
+    /// What it wrote so far has been given on.
+    pub(in crate::run) fn was_heard(&mut self) {
+        self.since = now();
+    }
+
+    /// A command inside it.
+    pub(in crate::run) fn inside(&self, words: Vec<String>) -> Inside {
+        Inside { engine: self.engine.clone(), container: self.id.clone(), words }
+    }
+
+    /// What the image's own HEALTHCHECK says; `None` where it has none.
+    pub(in crate::run) async fn health(&self) -> Option<Result<(), String>> {
+        let seen = match self.inspect().await {
+            Ok(seen) => seen,
+            Err(why) => return Some(Err(why)),
+        };
+        let health = seen.state?.health?;
+        match health.status? {
+            HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
+            HealthStatusEnum::HEALTHY => Some(Ok(())),
+            HealthStatusEnum::STARTING => Some(Err("its HEALTHCHECK has not passed yet".to_owned())),
+            HealthStatusEnum::UNHEALTHY => {
+                let last = health.log.and_then(|log| log.into_iter().next_back()?.output).unwrap_or_default();
+                let first = last.trim().lines().next().map(|line| format!(": {line}")).unwrap_or_default();
+                Some(Err(format!("its HEALTHCHECK fails{first}")))
+            }
+        }
+    }
+
+    async fn inspect(&self) -> Result<ContainerInspectResponse, String> {
+        self.engine.docker.inspect_container(&self.id, None).await.map_err(|err| said(&err))
+    }
+
+    async fn is_gone(&self) -> bool {
+        self.engine.docker.inspect_container(&self.id, None).await.is_err_and(|err| is_missing(&err))
+    }
+
+    /// Removes it, and tells how it ended and what it said.
+    async fn ended_at_once(&self, seen: &ContainerInspectResponse) -> String {
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(LAST_LINES).build();
+        let pieces = self.engine.docker.logs(&self.id, Some(options));
+        let said: Vec<String> = pieces.filter_map(async |piece| Some(piece.ok()?.to_string())).collect().await;
+        let said = said.concat();
+        let said: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        self.remove().await;
+        let state = seen.state.as_ref();
+        let how = match state.and_then(|state| state.error.as_deref()).filter(|error| !error.is_empty()) {
+            Some(error) => error.to_owned(),
+            None => Exit::Code(state.and_then(|state| state.exit_code).unwrap_or_default() as i32).to_string(),
+        };
+        let said = if said.is_empty() { String::new() } else { format!("; it said: {}", said.join(" / ")) };
+        format!("its container ended at once: {how}{said}")
+    }
+
+    async fn exited_within(&self, limit: Duration) {
+        let _ = timeout(limit, self.exited()).await;
+    }
+}
+
+/// The container of this name, if it runs and is made as it should be; one that is not is removed.
+async fn find(engine: &Engine, recipe: &Recipe<'_>, instance: &InstanceName) -> Result<Option<String>, String> {
+    let name = recipe::name(&recipe.plan.project, instance);
+    let seen = match engine.docker.inspect_container(&name, None).await {
+        Ok(seen) => seen,
+        Err(err) if is_missing(&err) => return Ok(None),
+        Err(err) => return Err(said(&err)),
+    };
+    let labels = seen.config.as_ref().and_then(|config| config.labels.as_ref());
+    let same = labels.and_then(|labels| labels.get(RECIPE)) == Some(&recipe.digest());
+    if same && is_running(&seen) {
+        return Ok(seen.id);
+    }
+    remove(engine, &name).await;
+    Ok(None)
+}
+
+async fn make(engine: &Engine, recipe: &Recipe<'_>, instance: &InstanceName) -> Result<String, String> {
+    let name = recipe::name(&recipe.plan.project, instance);
+    let options = CreateContainerOptionsBuilder::default().name(&name).build();
+    let made = engine.docker.create_container(Some(options), recipe.body(instance)).await;
+    let id = made.map_err(|err| format!("its container cannot be made: {}", said(&err)))?.id;
+    if let Err(err) = engine.docker.start_container(&id, None).await {
+        remove(engine, &id).await;
+        return Err(format!("its container cannot be started: {}", said(&err)));
+    }
+    Ok(id)
+}
+
+async fn remove(engine: &Engine, container: &str) {
+    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    // One that is gone already is what is wanted; one that stays is met again under its name.
+    let _ = engine.docker.remove_container(container, Some(options)).await;
+}
+
+fn is_running(seen: &ContainerInspectResponse) -> bool {
+    seen.state.as_ref().and_then(|state| state.running) == Some(true)
+}
+
+/// Where a running container's ports are.
+fn addresses(
+    seen: &ContainerInspectResponse,
+    reach: Reach,
+    plan: &ContainerPlan,
+    ports: &[PortPlan],
+) -> Option<(IpAddr, Vec<(u16, u16)>)> {
+    let same = || ports.iter().map(|port| (port.container, port.container)).collect();
+    if plan.security.host_network == Some(true) {
+        return Some((Ipv4Addr::LOCALHOST.into(), same()));
+    }
+    let settings = seen.network_settings.as_ref()?;
+    match reach {
+        Reach::Address => {
+            let own = settings.networks.as_ref()?.get(&*plan.project)?;
+            Some((own.ip_address.as_ref()?.parse().ok()?, same()))
+        }
+        Reach::Published => {
+            let published = settings.ports.as_ref()?;
+            let host = |port: &PortPlan| {
+                let binding = published.get(&recipe::key(*port))?.as_ref()?.first()?;
+                Some((port.container, binding.host_port.as_ref()?.parse().ok()?))
+            };
+            Some((Ipv4Addr::LOCALHOST.into(), ports.iter().map(host).collect::<Option<_>>()?))
+        }
+    }
+}
+
+/// `run_as_non_root` is a promise that only the image, or `run_as_user`, can keep.
+fn keeps_its_user(plan: &ContainerPlan, image: &ImageInspect) -> Result<(), String> {
+    let user = image.config.as_ref().and_then(|config| config.user.as_deref()).unwrap_or_default();
+    let image_is_root = matches!(user.split(':').next(), None | Some("" | "0" | "root"));
+    let root = plan.security.run_as_user.map_or(image_is_root, |user| user == 0);
+    if plan.security.run_as_non_root == Some(true) && root {
+        return Err(format!(
+            "security_context says run_as_non_root, and the image {} runs as root; give it a USER, or write \
+             run_as_user",
+            plan.image
+        ));
+    }
+    Ok(())
+}
+
+fn now() -> i32 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i32::try_from(since.as_secs()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,105 @@
+//! The image of a container: there already, or pulled.
+
+use std::collections::BTreeMap;
+
+use bollard::models::{CreateImageInfo, ImageInspect};
+use bollard::query_parameters::CreateImageOptionsBuilder;
+use futures_util::StreamExt;
+
+use super::credentials;
+use super::engine::{Engine, is_missing, said};
+
+impl Engine {
+    /// The image of this name; pulled, if the engine does not have it. `tell` hears how far the pull is.
+    pub(super) async fn image(&self, name: &str, tell: impl Fn(String)) -> Result<ImageInspect, String> {
+        let _alone = self.making.lock().await;
+        match self.docker.inspect_image(name).await {
+            Ok(image) => return Ok(image),
+            Err(err) if is_missing(&err) => {}
+            Err(err) => return Err(said(&err)),
+        }
+        tell(format!("pulling {name}"));
+        self.pull(name, &tell).await.map_err(|why| {
+            format!(
+                "the image {name} is not here and cannot be pulled: {why}; check its name and tag, log in to its \
+                 registry (docker login) if it is private, or build it (docker build -t {name} .)"
+            )
+        })?;
+        self.docker.inspect_image(name).await.map_err(|err| said(&err))
+    }
+
+    async fn pull(&self, name: &str, tell: &impl Fn(String)) -> Result<(), String> {
+        let options = CreateImageOptionsBuilder::default().from_image(&tagged(name)).build();
+        let mut steps = self.docker.create_image(Some(options), None, credentials::of(name).await);
+        let mut progress = Progress::default();
+        while let Some(step) = steps.next().await {
+            let step = step.map_err(|err| said(&err))?;
+            if let Some(percent) = progress.follow(&step) {
+                tell(format!("pulling {name}: {percent} %"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A name without a tag would mean every tag (Docker Engine API, `ImageCreate`).
+fn tagged(name: &str) -> String {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    if last.contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
+}
+
+/// How far a pull is, over all layers.
+#[derive(Default)]
+struct Progress {
+    layers: BTreeMap<String, (i64, i64)>,
+    told: i64,
+}
+
+impl Progress {
+    /// The tenth of the way that was reached by this step, if one was.
+    fn follow(&mut self, step: &CreateImageInfo) -> Option<i64> {
+        let (Some(id), Some(detail)) = (&step.id, &step.progress_detail) else { return None };
+        let (Some(current), Some(total)) = (detail.current, detail.total) else { return None };
+        // Extraction is told with the same numbers again.
+        if step.status.as_deref() != Some("Downloading") {
+            return None;
+        }
+        self.layers.insert(id.clone(), (current, total));
+        let (current, total) = self.layers.values().fold((0, 0), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1));
+        let percent = current * 100 / total.max(1) / 10 * 10;
+        (percent > self.told).then(|| {
+            self.told = percent;
+            percent
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::ProgressDetail;
+
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_tag_means_the_latest() {
+        assert_eq!(tagged("redis"), "redis:latest");
+        assert_eq!(tagged("localhost:5000/app"), "localhost:5000/app:latest");
+        assert_eq!(tagged("redis:7"), "redis:7");
+        assert_eq!(tagged("redis@sha256:00"), "redis@sha256:00");
+    }
+
+    #[test]
+    fn a_pull_is_told_in_tenths_of_all_its_layers() {
+        let step = |id: &str, current, total| CreateImageInfo {
+            id: Some(id.into()),
+            status: Some("Downloading".into()),
+            progress_detail: Some(ProgressDetail { current: Some(current), total: Some(total) }),
+            ..CreateImageInfo::default()
+        };
+        let mut progress = Progress::default();
+        let told =
+            [step("a", 5, 100), step("b", 25, 100), step("a", 20, 100), step("a", 100, 100), step("b", 100, 100)]
+                .map(|step| progress.follow(&step));
+        assert_eq!(told, [None, Some(10), Some(20), Some(60), Some(100)]);
+    }
+}

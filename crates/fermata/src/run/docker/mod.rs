@@ -1,0 +1,24 @@
+//! Instances as containers of a Docker Engine, beside [`super::process`] and under the same supervisor.
+//!
+//! ```text
+//! Engine ── image (there, or pulled) ── recipe (pure: what a container is made of) ──▶ Container
+//!    └───── reconcile: what an earlier run left is adopted, or removed
+//! ```
+//!
+//! A container is known by its labels: project, service, number, and a digest of everything that it is made of. It is
+//! restarted by our supervisor and never by the engine, so that one place alone decides. It publishes no port: it is
+//! reached at its own address, and only where that cannot be (another machine's engine, Docker Desktop) at a free port of
+//! 127.0.0.1. Fermata's end does not end it; the next Fermata finds it and goes on.
+
+mod container;
+mod credentials;
+mod engine;
+mod exec;
+mod image;
+mod recipe;
+mod reconcile;
+
+pub(super) use container::{Container, Origin};
+pub(super) use engine::Engine;
+pub(super) use exec::Inside;
+pub(super) use reconcile::reconcile;

@@ -1,0 +1,198 @@
+//! A Docker Engine of the test's own, with images made of the `fermata` that is tested: no registry is needed.
+
+use std::collections::HashMap;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use bollard::models::{ContainerInspectResponse, ContainerSummary};
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder,
+};
+use bollard::{API_DEFAULT_VERSION, Docker};
+use futures_util::TryStreamExt;
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::support::{Fermata, Folder, PATIENCE, Process, until};
+
+/// The image that [`Engine::start`] makes: Fermata, and `echo` as its command.
+pub(crate) const IMAGE: &str = "fermata-test:1";
+
+/// A running engine. Dropping it removes its containers and networks, and ends it.
+pub(crate) struct Engine {
+    runtime: Runtime,
+    docker: Docker,
+    dockerd: Option<Process>,
+    folder: TempDir,
+    tcp: Option<u16>,
+}
+
+impl Engine {
+    /// Starts one, with [`IMAGE`].
+    pub(crate) fn start() -> Engine {
+        Engine::with(None)
+    }
+
+    /// The same, which also answers at a TCP port of 127.0.0.1.
+    pub(crate) fn with(tcp: Option<u16>) -> Engine {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let dockerd = dockerd(&folder, tcp);
+        let socket = folder.path().join("socket");
+        let docker =
+            Docker::connect_with_unix(socket.to_str().unwrap(), PATIENCE.as_secs(), API_DEFAULT_VERSION).unwrap();
+        let docker = runtime.block_on(docker.negotiate_version()).unwrap();
+        let engine = Engine { runtime, docker, dockerd: Some(dockerd), folder, tcp };
+        engine.import(IMAGE, &["CMD [\"echo\", \"--listen\", \"0.0.0.0:3000\"]"]);
+        engine
+    }
+
+    /// Makes an image of the `fermata` that is tested and the libraries that it is linked to.
+    pub(crate) fn import(&self, name: &str, changes: &[&str]) {
+        let (repository, tag) = name.split_once(':').unwrap();
+        let mut all = vec!["ENTRYPOINT [\"/fermata\"]"];
+        all.extend(changes);
+        let options = CreateImageOptionsBuilder::default()
+            .from_src("-")
+            .repo(repository)
+            .tag(tag)
+            .changes(all.into_iter().map(str::to_owned).collect())
+            .build();
+        let body = bollard::body_full(self.root_fs().into());
+        let steps = self.docker.create_image(Some(options), Some(body), None);
+        self.runtime.block_on(steps.try_collect::<Vec<_>>()).expect("an image can be imported");
+    }
+
+    /// The file system of an image, as tar(1) writes it.
+    fn root_fs(&self) -> Vec<u8> {
+        let root = self.folder.path().join("root");
+        if !root.exists() {
+            std::fs::create_dir(&root).unwrap();
+            let program = env!("CARGO_BIN_EXE_fermata");
+            let said = output(Command::new("ldd").arg(program));
+            let said = String::from_utf8(said).unwrap();
+            let libraries = said.split_whitespace().filter(|word| word.starts_with('/'));
+            output(Command::new("cp").args(["--parents", "--dereference"]).args(libraries).arg(&root));
+            output(Command::new("strip").arg("-o").arg(root.join("fermata")).arg(program));
+        }
+        output(Command::new("tar").arg("-C").arg(root).args(["-c", "."]))
+    }
+
+    /// Stops the engine and starts it again: its containers end with it.
+    pub(crate) fn restart(&mut self) {
+        self.end();
+        self.dockerd = Some(dockerd(&self.folder, self.tcp));
+    }
+
+    fn end(&mut self) {
+        if let Some(mut dockerd) = self.dockerd.take() {
+            dockerd.signal(Signal::TERM);
+            dockerd.wait();
+        }
+    }
+
+    /// What `DOCKER_HOST` says.
+    pub(crate) fn host(&self) -> String {
+        match self.tcp {
+            Some(port) => format!("tcp://127.0.0.1:{port}"),
+            None => format!("unix://{}", self.socket().display()),
+        }
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
+    /// A command of `fermata` that uses this engine.
+    pub(crate) fn command(&self, folder: &Folder, arguments: &[&str]) -> Command {
+        let mut command = folder.command(arguments);
+        command.args(["--state-dir", "state"]).env("DOCKER_HOST", self.host());
+        command
+    }
+
+    /// `fermata up` with this engine, ready for clients.
+    pub(crate) fn up(&self, folder: Folder) -> Fermata {
+        let process = Process::start(&mut self.command(&folder, &["up"]));
+        process.wait_for("that it is ready", |line| line.starts_with("ready"));
+        Fermata { process, folder }
+    }
+
+    /// All containers, in the order of their names.
+    pub(crate) fn containers(&self) -> Vec<ContainerSummary> {
+        let options = ListContainersOptionsBuilder::default().all(true).build();
+        let mut all = self.runtime.block_on(self.docker.list_containers(Some(options))).unwrap();
+        all.sort_by(|one, other| one.names.cmp(&other.names));
+        all
+    }
+
+    /// The ids of all containers, in the order of their names.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.containers().into_iter().map(|one| one.id.unwrap()).collect()
+    }
+
+    pub(crate) fn inspect(&self, id: &str) -> ContainerInspectResponse {
+        self.runtime.block_on(self.docker.inspect_container(id, None)).unwrap()
+    }
+
+    pub(crate) fn kill(&self, id: &str) {
+        self.runtime.block_on(self.docker.kill_container(id, None)).unwrap();
+    }
+
+    /// The names of the networks that Fermata made.
+    pub(crate) fn networks(&self) -> Vec<String> {
+        let filters = HashMap::from([("label", vec!["fermata.project"])]);
+        let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
+        let all = self.runtime.block_on(self.docker.list_networks(Some(options))).unwrap_or_default();
+        all.into_iter().filter_map(|one| one.name).collect()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.dockerd.is_some() {
+            let options = ListContainersOptionsBuilder::default().all(true).build();
+            let all = self.runtime.block_on(self.docker.list_containers(Some(options))).unwrap_or_default();
+            for one in all {
+                let force = RemoveContainerOptionsBuilder::default().force(true).build();
+                let _ = self.runtime.block_on(self.docker.remove_container(&one.id.unwrap(), Some(force)));
+            }
+            for network in self.networks() {
+                let _ = self.runtime.block_on(self.docker.remove_network(&network));
+            }
+        }
+        self.end();
+    }
+}
+
+/// `dockerd`, once it answers. It changes no firewall and no forwarding of the machine, and takes its networks from a
+/// range of its own, so that several can run at once.
+fn dockerd(folder: &TempDir, tcp: Option<u16>) -> Process {
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let pid = std::process::id();
+    let mut command = Command::new("dockerd");
+    command
+        .args(["--data-root", &at("data"), "--exec-root", &at("exec"), "--pidfile", &at("pid")])
+        .args(["--config-file", &at("none.json"), "--host", &format!("unix://{}", at("socket"))])
+        .args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"])
+        .args(["--default-address-pool", &format!("base=10.{}.{}.0/24,size=28", 128 + pid / 256 % 100, pid % 256)]);
+    if let Some(port) = tcp {
+        command.args(["--host", &format!("tcp://127.0.0.1:{port}"), "--tls=false"]);
+    }
+    std::fs::write(folder.path().join("none.json"), "{}").unwrap();
+    let process = Process::start(&mut command);
+    let socket = folder.path().join("socket");
+    until("dockerd answers", || {
+        assert!(!process.transcript().contains("failed to start"), "dockerd needs root\n{}", process.transcript());
+        UnixStream::connect(&socket).is_ok()
+    });
+    process.stderr.wait_for(|line| line.contains("API listen on") && line.contains("socket"));
+    process
+}
+
+fn output(command: &mut Command) -> Vec<u8> {
+    let output = command.stderr(Stdio::inherit()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?} failed");
+    output.stdout
+}

@@ -1,0 +1,10 @@
+//! Services as containers of a real Docker Engine, which each test starts for itself and stops again. Needs root, as the
+//! engine does.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod adoption;
+mod engine;
+mod obstacles;
+mod story;
