@@ -82,6 +82,7 @@ pub(super) mod tests {
                 tunnels: 7,
                 instances: vec![InstanceRow {
                     name: "web.1".into(),
+                    image: None,
                     state: "ready".into(),
                     address: "127.0.0.1:3000".into(),
                     live: 7,
