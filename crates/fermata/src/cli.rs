@@ -450,13 +450,14 @@ pub struct FirewallDeny {
   fermata probe wss://app.example.com/socket --subprotocol chat
   fermata probe wss://app.example.com/ --through 203.0.113.7   one server behind the name
   fermata probe wss://app.example.com/ --idle 5m               how long silence is suffered
-  fermata probe ws://localhost:8080/ --format json")]
+  fermata probe ws://localhost:8080/ --format json
+  fermata probe wss://app.example.com/ --format junit > probe.xml   one test case a hop")]
 pub struct Probe {
     /// A ws://, wss://, http:// or https:// URL.
     pub url: String,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: ReportFormat,
     /// Subprotocol to offer; repeat for several.
     #[arg(long, value_name = "NAME")]
     pub subprotocol: Vec<String>,
@@ -475,6 +476,18 @@ pub struct Probe {
     /// Seconds that each hop may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub timeout: u64,
+}
+
+/// How what a probe saw is printed.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum ReportFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs.
+    Json,
+    /// JUnit XML: one test case for each hop.
+    Junit,
 }
 
 /// `fermata tester`.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use super::{Answer, Failure};
-use crate::cli::{Format, Probe};
-use crate::probe::{self, Addresses, Outcome, Question, Target, Trust};
+use crate::cli::{Probe, ReportFormat};
+use crate::probe::{self, Addresses, Junit, Outcome, Question, Target, Trust};
 
 /// Runs it.
 pub fn run(args: &Probe) -> Result<Answer, Failure> {
@@ -22,8 +22,9 @@ pub fn run(args: &Probe) -> Result<Answer, Failure> {
     // A resolver that hangs holds a thread that nobody has to wait for.
     runtime.shutdown_background();
     match args.format {
-        Format::Human => anstream::print!("{report}"),
-        Format::Json => anstream::println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default()),
+        ReportFormat::Human => anstream::print!("{report}"),
+        ReportFormat::Junit => anstream::print!("{}", Junit(&report)),
+        ReportFormat::Json => anstream::println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default()),
     }
     Ok(if report.outcome == Outcome::Broken { Answer::No } else { Answer::Yes })
 }

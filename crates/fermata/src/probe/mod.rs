@@ -12,6 +12,7 @@ mod dns;
 mod h2;
 mod http;
 mod idle;
+mod junit;
 mod product;
 mod report;
 mod socket;
@@ -23,6 +24,7 @@ mod text;
 mod tls;
 mod ws;
 
+pub use junit::Junit;
 pub use report::{Advice, Detail, Hop, Name, Outcome, Report, Step, Verdict};
 pub use target::{Addresses, BadTarget, Question, Target, Trust};
 

@@ -40,6 +40,9 @@ async fn a_service_that_does_not_work_ends_in_1_with_the_code_of_its_trouble() {
     assert_eq!(report["outcome"], "broken");
     assert_eq!(report["hops"][1]["advice"][0]["code"], "tcp-refused");
     assert_eq!(report["hops"][2]["verdict"], "skipped");
+    let junit = run(&[&format!("ws://{address}/"), "--format", "junit"]).await;
+    assert_eq!(junit.status.code(), Some(1));
+    assert!(text(&junit.stdout).contains("<failure type=\"tcp-refused\""), "{}", text(&junit.stdout));
     let human = run(&[&format!("ws://{address}/")]).await;
     assert!(text(&human.stdout).contains("TCP breaks: "), "without colours where there is no terminal");
 }

@@ -8,6 +8,7 @@ mod gallery;
 mod healthy;
 mod http;
 mod idle;
+mod junit;
 mod reach;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,97 @@
+//! A report as JUnit XML, for programs that collect the results of tests: one test case for each hop.
+//!
+//! A remark is no failure: what is worth changing stands in `system-out`, beside what else was seen.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use super::report::{Advice, Hop, Report, Step, Verdict};
+
+/// A report that prints itself as JUnit XML.
+#[derive(Debug, Clone, Copy)]
+pub struct Junit<'a>(pub &'a Report);
+
+impl Display for Junit<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let hops = &self.0.hops;
+        let count = |verdict| hops.iter().filter(|hop| hop.verdict == verdict).count();
+        let (broken, skipped) = (count(Verdict::Broken), count(Verdict::Skipped));
+        let took = seconds(hops.iter().filter_map(|hop| hop.took).sum());
+        let url = escaped(&self.0.url);
+        writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
+        writeln!(out, "<testsuites>")?;
+        writeln!(
+            out,
+            "  <testsuite name=\"fermata probe {url}\" tests=\"{}\" failures=\"{broken}\" errors=\"0\" \
+             skipped=\"{skipped}\" time=\"{took}\">",
+            hops.len()
+        )?;
+        for hop in hops {
+            test_case(out, &url, hop)?;
+        }
+        writeln!(out, "  </testsuite>")?;
+        writeln!(out, "</testsuites>")
+    }
+}
+
+fn test_case(out: &mut Formatter<'_>, url: &str, hop: &Hop) -> fmt::Result {
+    let took = seconds(hop.took.unwrap_or_default());
+    writeln!(out, "    <testcase classname=\"{url}\" name=\"{}\" time=\"{took}\">", hop.name)?;
+    let says = escaped(&hop.says);
+    let advice: String = hop.advice.iter().map(advice).collect();
+    match hop.verdict {
+        Verdict::Skipped => writeln!(out, "      <skipped message=\"{says}\"/>")?,
+        Verdict::Broken => {
+            let code = hop.advice.first().map_or("broken", |advice| advice.code);
+            writeln!(
+                out,
+                "      <failure type=\"{code}\" message=\"{says}\">{}</failure>",
+                escaped(advice.trim_end())
+            )?;
+        }
+        Verdict::Works | Verdict::Remark => {}
+    }
+    let seen = match hop.verdict {
+        Verdict::Skipped => String::new(),
+        Verdict::Broken => details(hop),
+        Verdict::Works | Verdict::Remark => format!("{}\n{}{advice}", hop.says, details(hop)),
+    };
+    if !seen.is_empty() {
+        writeln!(out, "      <system-out>{}</system-out>", escaped(seen.trim_end()))?;
+    }
+    writeln!(out, "    </testcase>")
+}
+
+fn details(hop: &Hop) -> String {
+    hop.details.iter().map(|detail| format!("{}\n", detail.says)).collect()
+}
+
+fn advice(advice: &Advice) -> String {
+    let steps = advice.fix.iter().map(|step| match step {
+        Step::Do(words) => format!("{words}\n"),
+        Step::Write(lines) => lines.lines().map(|line| format!("    {line}\n")).collect(),
+    });
+    format!("{}\n{}", advice.says, steps.collect::<String>())
+}
+
+fn seconds(took: Duration) -> String {
+    format!("{:.6}", took.as_secs_f64())
+}
+
+/// Text and values of attributes (XML 1.0, 2.4 and 3.3.3). What a server says may hold characters that no XML document
+/// can hold, not even escaped (2.2): one of those would make the whole file unreadable.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\t' => out.push(char),
+            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            _ => out.push(char),
+        }
+    }
+    out
+}
