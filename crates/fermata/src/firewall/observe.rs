@@ -150,9 +150,10 @@ fn parent(pid: u32) -> Option<u32> {
 
 /// Docker's own bridges: `docker0`, `docker_gwbridge`, and `br-` with the first twelve digits of a network's id.
 fn bridges() -> BTreeSet<String> {
-    let entries = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|name| is_dockers(name)).collect()
+    // Unlike /sys/class/net, which shows the network namespace that it was mounted in, this shows our own (proc_net(5)).
+    let table = fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
+    let names = table.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
+    names.filter(|name| is_dockers(name)).map(str::to_owned).collect()
 }
 
 fn is_dockers(name: &str) -> bool {

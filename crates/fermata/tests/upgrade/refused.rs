@@ -201,10 +201,7 @@ fn a_successor_is_called_by_an_upgrade_alone() {
 
 #[test]
 fn another_user_is_refused() {
-    if !geteuid().is_root() {
-        // Nobody else can be played.
-        return;
-    }
+    assert!(geteuid().is_root(), "only root can play another user: run the tests as root");
     let port = free_port();
     let fermata = Fermata::up(&file(port, free_port(), ""));
     let folder = fermata.folder.path();

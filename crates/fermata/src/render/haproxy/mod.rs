@@ -149,7 +149,7 @@ fn web(out: &mut String, spec: &Spec, ends_tls: bool) {
     out.push_str("\nfrontend web\n");
     bind(out, spec, HTTP, "");
     if ends_tls {
-        out.push_str("  # PEM files with certificate, chain and key each; WebSockets over HTTP/2 (RFC 8441) work.\n");
+        out.push_str("  # PEM files with certificate, chain and key each.\n");
         bind(out, spec, HTTPS, " ssl crt /etc/haproxy/certs/ alpn h2,http/1.1");
     }
     let trusted: Vec<String> =

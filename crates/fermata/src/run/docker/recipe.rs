@@ -82,9 +82,7 @@ impl<'a> Recipe<'a> {
         match (security.run_as_user, security.run_as_group) {
             (Some(user), Some(group)) => Some(format!("{user}:{group}")),
             (Some(user), None) => Some(user.to_string()),
-            // The engine has no word for "the image's user, and this group".
-            (None, Some(group)) => Some(format!("0:{group}")),
-            (None, None) => None,
+            (None, _) => None,
         }
     }
 
@@ -102,8 +100,10 @@ impl<'a> Recipe<'a> {
     fn host_config(&self, published: bool) -> HostConfig {
         let ContainerPlan { security, limits, requests, .. } = self.plan;
         let network = if security.host_network == Some(true) { "host" } else { &*self.plan.project };
-        let groups: Vec<String> =
-            security.supplemental_groups.iter().chain(&security.fs_group).map(ToString::to_string).collect();
+        // The engine has no word for "the image's user, and this group": the group is one of several then.
+        let group = security.run_as_group.filter(|_| security.run_as_user.is_none());
+        let groups = security.supplemental_groups.iter().chain(&security.fs_group).chain(&group);
+        let groups: Vec<String> = groups.map(ToString::to_string).collect();
         let host = |wanted: Option<bool>| (wanted == Some(true)).then(|| "host".to_owned());
         let binding = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: Some(String::new()) };
         HostConfig {
