@@ -7,7 +7,6 @@
 pub mod acme;
 pub mod admin;
 pub mod app;
-pub mod balancers;
 pub mod cli;
 pub mod cmd;
 pub mod echo;

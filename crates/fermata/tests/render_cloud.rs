@@ -11,8 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fermata::balancers::BALANCERS;
 use fermata::render::{Rendered, TARGETS, target};
+use fermata_spec::balancers::BALANCERS;
 use fermata_spec::{Severity, SourceText};
 use serde_json::Value;
 use support::Folder;
@@ -263,7 +263,7 @@ fn every_balancer_judges_by_its_own_row() {
     let spec = fermata_spec::read(&hard).spec.expect("it is a service.yml");
     let mut text = String::new();
     for balancer in BALANCERS {
-        let said = fermata::balancers::judge(balancer, &spec);
+        let said = fermata_spec::balancers::judge(balancer, &spec);
         let errors = said.iter().filter(|one| one.severity == Severity::Error).count();
         let _ = writeln!(text, "{}: {errors} errors, {} warnings", balancer.name, said.len() - errors);
     }
@@ -427,7 +427,7 @@ fn the_port_of_every_target_and_check_is_open_to_the_balancer_and_to_nobody_else
 
 /// The table of docs/elsewhere.md.
 fn documented() -> String {
-    use fermata::balancers::{Carries, Drain, Idle};
+    use fermata_spec::balancers::{Carries, Drain, Idle};
     let mut table =
         "| balancer | carries | silence | time to leave | pins by |\n| --- | --- | --- | --- | --- |\n".to_owned();
     for balancer in BALANCERS {
@@ -449,8 +449,8 @@ fn documented() -> String {
             Drain::Unbounded => "no limit".to_owned(),
         };
         let pins = match balancer.pins {
-            fermata::balancers::Pins::Cookie => "cookie",
-            fermata::balancers::Pins::Address => "address",
+            fermata_spec::balancers::Pins::Cookie => "cookie",
+            fermata_spec::balancers::Pins::Address => "address",
         };
         let name = balancer.name;
         let target = if target(name).is_some() { format!("**`{name}`**") } else { format!("`{name}`") };

@@ -5,6 +5,7 @@
 //! `format`), and rules look at the values together (`check`).
 
 mod advice;
+pub mod balancers;
 mod check;
 pub mod diagnostic;
 mod format;

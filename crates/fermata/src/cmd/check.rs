@@ -9,8 +9,8 @@ use fermata_spec::diagnostic::render::{Checked, github, json, sarif};
 use fermata_spec::{Outcome, Severity, SourceText};
 
 use super::{Answer, Failure, file};
-use crate::balancers::{self, BALANCERS, Balancer};
 use crate::cli::{Check, CheckFormat};
+use fermata_spec::balancers::{self, BALANCERS, Balancer};
 
 /// A file that was read, with what there is to say about it.
 struct Read {

@@ -21,9 +21,7 @@ pub const TESTER: &str = include_str!("tester.html");
 /// Where a gateway serves it.
 pub const TESTER_PATH: &str = "/.fermata/tester";
 
-/// Where every http and https port of a gateway says whether it has a service to send requests to: what load balancers
-/// ask, since a WebSocket's path answers no plain request with 200.
-pub const HEALTH_PATH: &str = "/.fermata/health";
+pub use fermata_spec::HEALTH_PATH;
 
 /// Whether there is: 200, or 503.
 pub fn health(ready: bool) -> Response<Full<Bytes>> {

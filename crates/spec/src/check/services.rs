@@ -1,22 +1,14 @@
 //! Rules within one service.
 
-use std::time::Duration;
-
+use crate::balancers::too_late;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::{CheckKind, Health, Resources, Service, Source};
 use crate::reader::{Reading, list, segment};
 
 use super::path;
 
-/// Idle limits of what often stands in the way (facts of 2026: their documentation and defaults), shortest first.
-const IDLE_LIMITS: &[(u64, &str)] = &[
-    (50, "Octavia and HAProxy as the original sets it (50 s)"),
-    (60, "nginx and AWS ALB (60 s)"),
-    (100, "Cloudflare (100 s)"),
-    (240, "Azure Load Balancer (240 s)"),
-    (300, "Envoy (300 s)"),
-    (350, "AWS NLB (350 s)"),
-];
+/// Limits that are named, the shortest first: who stands behind one of the others has shorter ones to fear as well.
+const NAMED: usize = 4;
 
 pub(super) fn check(service: &Service, reading: &Reading) {
     // Where the service has errors, what seems to be missing may just be misspelt.
@@ -170,13 +162,17 @@ fn resources(service: &Service, reading: &Reading) {
 
 fn keepalive(service: &Service, reading: &Reading) {
     let Some(keepalive) = service.websocket.keepalive else { return };
-    let slower: Vec<&str> =
-        IDLE_LIMITS.iter().filter(|(limit, _)| Duration::from_secs(*limit) <= keepalive).map(|(_, who)| *who).collect();
+    let mut slower = too_late(keepalive.as_secs());
     if slower.is_empty() {
         return;
     }
+    if slower.len() > NAMED {
+        slower.truncate(NAMED);
+        slower.push("more".to_owned());
+    }
     let at = path(&service.name, "websocket.keepalive");
-    let message = format!("a Ping every {} s comes too late for {}", keepalive.as_secs(), list(slower.into_iter()));
+    let slower = list(slower.iter().map(String::as_str));
+    let message = format!("a Ping every {} s comes too late for limits of {slower}", keepalive.as_secs());
     let diagnostic = Diagnostic::new(&codes::KEEPALIVE_SLOW, at.clone(), reading.place(&at), message);
-    reading.said.add(diagnostic.help("write 25s, half of the shortest of these limits, or leave it out"));
+    reading.said.add(diagnostic.help("write 25s, or leave it out"));
 }

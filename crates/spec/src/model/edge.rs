@@ -8,6 +8,10 @@ use std::time::Duration;
 use super::Balance;
 use crate::format::values::network;
 
+/// Where every http and https port of a gateway says whether it has a service to send requests to: what load balancers
+/// ask, since a WebSocket's path answers no plain request with 200.
+pub const HEALTH_PATH: &str = "/.fermata/health";
+
 /// `databases`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]

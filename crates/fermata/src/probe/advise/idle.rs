@@ -2,34 +2,15 @@
 
 use std::time::Duration;
 
+use fermata_spec::balancers::{Usual, ages, silences};
+
 use super::super::idle::{Ending, Silence};
 use super::super::report::{Advice, Hop, Name};
 use super::super::talk::said_code;
 use super::lasting;
 
-/// Limits on silence as they are set from the factory, in seconds, and what they are called where they are set.
-const IDLE: [(u64, &str); 9] = [
-    (30, "timeout client and timeout server in HAProxy, where timeout tunnel is not set"),
-    (50, "timeout_client_data and timeout_member_data of an OpenStack Octavia listener, in milliseconds"),
-    (
-        60,
-        "proxy_read_timeout in nginx, idle_timeout.timeout_seconds of an AWS load balancer, http_idle_timeout_seconds at \
-         DigitalOcean",
-    ),
-    (100, "Cloudflare, where it can't be set"),
-    (240, "idle_timeout_in_minutes of an Azure load balancer's rule"),
-    (300, "stream_idle_timeout in Envoy; Azure Front Door, where it can't be set"),
-    (350, "tcp.idle_timeout.seconds of an AWS NLB's listener"),
-    (600, "timeout_tunnel at Scaleway, the timeout of a Vultr load balancer; AWS API Gateway, where it can't be set"),
-    (3600, "timeout tunnel of a HAProxy ingress (timeout-tunnel); DigitalOcean's limit after the upgrade"),
-];
-
-/// Limits on age.
-const AGE: [(u64, &str); 3] = [
-    (30, "timeoutSec of a Google Cloud backend service: 86400 is what it should be for WebSockets"),
-    (7200, "AWS API Gateway, where it can't be set"),
-    (14400, "Azure Front Door, where it can't be set"),
-];
+/// So many are named of those who have the same limit.
+const NAMED: usize = 4;
 
 /// The hop of the silence.
 pub(in super::super) fn idle(silence: &Silence) -> Hop {
@@ -59,24 +40,24 @@ fn silent(after: Duration) -> Advice {
     let advice = Advice::new("idle-limit", "Connections that say nothing for a while are ended on the way.")
         .then(format!("Have the service or its clients send something every {often} s; Pings do (RFC 6455 5.5.2)."))
         .then("Behind Fermata: keepalive does that on both sides, every 25 s unless told otherwise.");
-    known(advice, after, &IDLE)
+    known(advice, after, &silences())
 }
 
 fn age(after: Duration) -> Advice {
     let advice =
         Advice::new("age-limit", "Connections are ended at a certain age, whether they talk or not: no Ping helps.")
             .then("Have clients reconnect by themselves, with growing pauses that differ from client to client.");
-    known(advice, after, &AGE)
+    known(advice, after, &ages())
 }
 
 /// Names who has such a limit, within 5 %.
-fn known(advice: Advice, after: Duration, limits: &[(u64, &str)]) -> Advice {
+fn known(advice: Advice, after: Duration, limits: &[Usual]) -> Advice {
     let seconds = after.as_secs_f64();
-    let near = limits.iter().find(|(limit, _)| (seconds / *limit as f64 - 1.0).abs() < 0.05);
-    match near {
-        Some((limit, who)) => advice.then(format!("{limit} s is usual for: {who}.")),
-        None => advice,
-    }
+    let near = |limit: &u64| (seconds / *limit as f64 - 1.0).abs() < 0.05;
+    let Some(limit) = limits.iter().map(|limit| limit.seconds).find(near) else { return advice };
+    let who: Vec<String> = limits.iter().filter(|one| one.seconds == limit).map(ToString::to_string).collect();
+    let more = if who.len() > NAMED { "; and others" } else { "" };
+    advice.then(format!("{limit} s is usual for: {}{more}.", who[..who.len().min(NAMED)].join("; ")))
 }
 
 #[cfg(test)]
@@ -93,8 +74,11 @@ mod tests {
         assert!(
             named(silent(Duration::from_millis(60_400))).starts_with("60 s is usual for: proxy_read_timeout in nginx")
         );
-        assert!(named(silent(Duration::from_secs(351))).contains("tcp.idle_timeout.seconds of an AWS NLB"));
-        assert!(named(age(Duration::from_secs(30))).contains("timeoutSec of a Google Cloud backend service"));
+        assert!(
+            named(silent(Duration::from_secs(351)))
+                .contains("tcp.idle_timeout.seconds of the listener in AWS Network Load Balancer")
+        );
+        assert!(named(age(Duration::from_secs(30))).contains("timeoutSec of the backend service"));
         assert!(!named(silent(Duration::from_secs(77))).contains("usual"));
     }
 }

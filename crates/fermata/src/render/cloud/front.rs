@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use fermata_spec::{Diagnostic, Place, Service, Severity, Spec, Sticky};
 
-use crate::balancers::{Balancer, Carries, Drain, Idle, Lifetime, clear_port, health_line};
 use crate::page;
+use fermata_spec::balancers::{Balancer, Carries, Drain, Idle, Lifetime, clear_port, health_line};
 
 /// A balancer as it has to be for a file.
 pub(super) struct Front<'s> {

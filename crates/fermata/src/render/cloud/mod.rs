@@ -23,7 +23,7 @@ pub(super) mod vultr;
 use fermata_spec::{Severity, Spec};
 
 use super::{File, Rendered};
-use crate::balancers;
+use fermata_spec::balancers;
 use front::Front;
 pub(super) use front::seconds;
 use readme::Guide;

@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use super::front::{Ask, Front, Speech};
-use crate::balancers::{Carries, Client, Drain, Idle, Lifetime, duration};
 use crate::render::SIGN;
+use fermata_spec::balancers::{Carries, Client, Drain, Idle, Lifetime, duration};
 
 /// What a provider's file tells beside its configuration.
 pub(super) struct Guide {

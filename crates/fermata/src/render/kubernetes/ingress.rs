@@ -4,10 +4,10 @@ use fermata_spec::{Service, Spec, Sticky, service_path};
 
 use super::gateway::{certificate, hosts};
 use super::names::{annotated, object};
-use crate::balancers::{self, duration};
 use crate::render::Gaps;
 use crate::render::cloud::seconds;
 use crate::render::yaml::{Map, Value};
+use fermata_spec::balancers::{self, duration};
 
 /// A controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use super::Entrance;
 use super::environment::Secrets;
 use super::gateway::certificate;
 use super::ingress::Controller;
-use crate::balancers::duration;
 use crate::render::SIGN;
 use crate::render::kubernetes::workload::grace;
+use fermata_spec::balancers::duration;
 
 /// The whole text.
 pub(super) fn write(entrance: Entrance, spec: &Spec, services: &[&Service], secrets: &Secrets) -> String {

@@ -114,8 +114,8 @@ codes! {
     }
     KEEPALIVE_SLOW = Warning "W-KEEPALIVE-SLOW" {
         title: "a keepalive slower than a balancer in the middle",
-        text: "Load balancers end connections that were silent for a while: 30 s (Google Cloud), 50 s (HAProxy as the original sets it, \
-               Octavia), 60 s (nginx, AWS ALB), 100 s (Cloudflare), 350 s (AWS NLB). A Ping has to come sooner, with time to travel.",
+        text: "Load balancers and proxies end connections that were silent for a while, most after 30 to 60 s where nobody has set another \
+               time. A Ping has to come sooner, with time to travel. fermata check --behind NAME judges by one balancer alone.",
         wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\n    websocket: {keepalive: 55s}\n",
         right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\n    websocket: {keepalive: 25s}\n",
     }

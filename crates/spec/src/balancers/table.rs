@@ -17,6 +17,7 @@ const REQUESTS: Balancer = Balancer {
     client: Client::Forwarded,
     idle: Idle::Unlimited,
     lifetime: Lifetime::Unlimited,
+    setting: "",
     drain: Drain::Unbounded,
     ports: &[],
     instead: "",
@@ -34,6 +35,7 @@ pub const BALANCERS: &[Balancer] = &[
         title: "AWS Application Load Balancer",
         idle: Idle::Set(range(60, 1, 4000), 300),
         drain: Drain::Set(range(300, 0, 3600)),
+        setting: "idle_timeout.timeout_seconds",
         instead: "aws-nlb",
         source: "botocore elbv2 (idle_timeout.timeout_seconds, deregistration_delay.timeout_seconds)",
         ..REQUESTS
@@ -45,6 +47,7 @@ pub const BALANCERS: &[Balancer] = &[
         client: Client::Preserved,
         idle: Idle::Set(range(350, 60, 6000), 3600),
         drain: Drain::Set(range(300, 0, 3600)),
+        setting: "tcp.idle_timeout.seconds of the listener",
         instead: "aws-alb",
         source: "botocore elbv2 (tcp.idle_timeout.seconds, deregistration_delay.timeout_seconds)",
         ..BYTES
@@ -54,6 +57,7 @@ pub const BALANCERS: &[Balancer] = &[
         title: "AWS Classic Load Balancer",
         idle: Idle::Set(range(60, 1, 3600), 300),
         drain: Drain::Set(range(300, 1, 3600)),
+        setting: "ConnectionSettings.IdleTimeout",
         instead: "aws-alb",
         source: "botocore elb (ConnectionSettings.IdleTimeout); no WebSocket on its HTTP listeners: TCP only",
         ..BYTES
@@ -74,6 +78,7 @@ pub const BALANCERS: &[Balancer] = &[
         // Above a day its front ends restart under the connection (gcpdiag lb/BP/2025_002).
         lifetime: Lifetime::Set(range(30, 1, 86_400), 86_400),
         drain: Drain::Set(range(0, 0, 3600)),
+        setting: "timeoutSec of the backend service, which should be 86400 for WebSockets,",
         instead: "gcp-nlb",
         source: "gcloud help: timeoutSec is the time that a WebSocket can be open, idle or not",
         ..REQUESTS
@@ -92,9 +97,10 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "azure-appgw",
         title: "Azure Application Gateway v2",
-        // Whether requestTimeout is an idle limit or a lifetime is not settled, so a day is written.
-        idle: Idle::Set(range(20, 1, 86_400), 86_400),
+        // Whether requestTimeout is an idle limit or a lifetime is not settled, so a day is written. The portal writes 20.
+        idle: Idle::Set(range(30, 1, 86_400), 86_400),
         drain: Drain::Set(range(30, 1, 3600)),
+        setting: "requestTimeout of the HTTP settings",
         instead: "azure-lb",
         source: "MicrosoftDocs/azure-docs and azure-mgmt-network: requestTimeout 1-86400, drainTimeoutInSec 1-3600",
         ..REQUESTS
@@ -105,6 +111,7 @@ pub const BALANCERS: &[Balancer] = &[
         udp: true,
         client: Client::Preserved,
         idle: Idle::Set(range(240, 240, 1800), 1800),
+        setting: "idleTimeoutInMinutes of the rule",
         instead: "azure-appgw",
         source: "azure-mgmt-network: idleTimeoutInMinutes 4-30",
         ..BYTES
@@ -124,6 +131,7 @@ pub const BALANCERS: &[Balancer] = &[
         tcp: true,
         udp: true,
         idle: Idle::Set(range(60, 30, 600), 600),
+        setting: "http_idle_timeout_seconds",
         instead: "a Droplet of your own with fermata lb",
         source: "Terraform provider digitalocean 2: http_idle_timeout_seconds 30-600; an hour once upgraded, by reports",
         ..REQUESTS
@@ -158,6 +166,7 @@ pub const BALANCERS: &[Balancer] = &[
         tcp: true,
         // The provider names no largest value; a week is as good as none.
         idle: Idle::Set(range(600, 1, 604_800), 3600),
+        setting: "timeout_tunnel of the backend",
         instead: "an instance of your own with fermata lb",
         source: "Terraform provider scaleway: timeout_tunnel takes precedence over client and server timeout",
         ..REQUESTS
@@ -168,6 +177,7 @@ pub const BALANCERS: &[Balancer] = &[
         tcp: true,
         udp: true,
         idle: Idle::Set(range(50, 0, 2_073_600), 3600),
+        setting: "timeout_client_data and timeout_member_data, in milliseconds,",
         instead: "a server of your own with fermata lb",
         source: "openstack/octavia, timeout_client_data and timeout_member_data 0-2073600000 ms",
         ..REQUESTS
@@ -176,6 +186,7 @@ pub const BALANCERS: &[Balancer] = &[
         name: "rackspace",
         title: "Rackspace Cloud Load Balancer",
         idle: Idle::Set(range(30, 1, 120), 120),
+        setting: "timeout",
         instead: "a server of your own with fermata lb",
         source: "Rackspace Cloud Load Balancers API: timeout 30 s, at most 120",
         ..BYTES
@@ -198,6 +209,7 @@ pub const BALANCERS: &[Balancer] = &[
         pins: Pins::Address,
         idle: Idle::Set(range(60, 1, 86_400), 3600),
         drain: Drain::Set(range(5, 0, 300)),
+        setting: "http_options.idle_timeout",
         instead: "a server of your own with fermata up",
         source: "Fly.io documentation, fly.toml: kill_timeout 5 s, at most 300; http_options.idle_timeout",
         ..REQUESTS
@@ -207,6 +219,7 @@ pub const BALANCERS: &[Balancer] = &[
         title: "Oracle Cloud Load Balancer",
         // A send does not begin the time of receiving anew, nor the other way round; a Ping and its Pong do both.
         idle: Idle::Set(range(60, 1, 7200), 3600),
+        setting: "idleTimeout of the listener",
         instead: "an instance of your own with fermata lb",
         source: "Oracle Cloud documentation, connection management: HTTP 60 s, TCP 300 s, at most 7200",
         ..REQUESTS

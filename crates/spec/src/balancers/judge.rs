@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use fermata_spec::{
-    CheckKind, Diagnostic, Health, HostPattern, Place, Port, Service, Severity, Spec, Sticky, service_path,
-};
-
 use super::{Balancer, Carries, Client, Drain, Idle, Lifetime, Pins};
-use crate::page;
+use crate::{
+    CheckKind, Diagnostic, HEALTH_PATH, Health, HostPattern, Place, Port, Service, Severity, Spec, Sticky, service_path,
+};
 
 /// All of it, in the order of the file. An error is what cannot be; a warning is what will hurt.
 pub fn judge(balancer: &Balancer, spec: &Spec) -> Vec<Diagnostic> {
@@ -88,13 +86,12 @@ impl Court<'_> {
         let mut asked = self.spec.services.iter().filter(|service| has_http(service)).peekable();
         if asked.peek().is_some() && asked.all(has_names_only) {
             let message = "a balancer asks by address, and every service answers to its traffic_matches only";
-            let help = format!("leave httpchk out: {} is asked then, which answers to every name", page::HEALTH_PATH);
+            let help = format!("leave httpchk out: {HEALTH_PATH} is asked then, which answers to every name");
             self.error("load_balancer.httpchk", message.to_owned(), help);
         }
         let sockets = self.spec.services.iter().filter_map(websocket_endpoint);
         if sockets.into_iter().any(|endpoint| endpoint == path) {
-            let help =
-                format!("name a path for plain requests, or leave httpchk out: {} is asked then", page::HEALTH_PATH);
+            let help = format!("name a path for plain requests, or leave httpchk out: {HEALTH_PATH} is asked then");
             let message =
                 format!("{path} is a WebSocket's: a plain GET gets 400 or 426 there, and all servers look dead");
             self.error("load_balancer.httpchk", message, help);
@@ -214,7 +211,7 @@ impl Court<'_> {
 }
 
 /// The http port that serves whatever this https port serves, so that a balancer can end TLS.
-pub(crate) fn clear_port(spec: &Spec, https: u16) -> Option<u16> {
+pub fn clear_port(spec: &Spec, https: u16) -> Option<u16> {
     let entries = || spec.services.iter().flat_map(|service| service.ports.iter().map(move |port| (service, port)));
     let behind: Vec<(&Service, &Port)> = entries().filter(|(_, port)| port.https == Some(https)).collect();
     let serves = |http: u16, (service, port): (&Service, &Port)| {
@@ -225,12 +222,12 @@ pub(crate) fn clear_port(spec: &Spec, https: u16) -> Option<u16> {
 }
 
 /// Method and path of `GET /healthz`, or of a path alone.
-pub(crate) fn health_line(line: &str) -> (&str, &str) {
+pub fn health_line(line: &str) -> (&str, &str) {
     let mut words = line.split_whitespace();
     match (words.next(), words.next()) {
         (Some(method), Some(path)) => (method, path),
         (Some(path), None) => ("GET", path),
-        _ => ("GET", page::HEALTH_PATH),
+        _ => ("GET", HEALTH_PATH),
     }
 }
 
@@ -255,7 +252,7 @@ fn has_http(service: &Service) -> bool {
 }
 
 /// `90s`, `5m`, `2h`.
-pub(crate) fn duration(seconds: u64) -> String {
+pub fn duration(seconds: u64) -> String {
     match seconds {
         0 => "0s".to_owned(),
         seconds if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),

@@ -1,14 +1,16 @@
 //! Load balancers of others: what each can carry, its limits and defaults, each with its source.
 //!
-//! Pure: one table, and what it says about a file. `render` writes configuration by it, `check --behind` warns by it, and
-//! advice about idle limits reads it. It refuses to know how any of them is configured.
+//! One table, and what it says about a file. `render` writes configuration by it, `check` warns by it, and a probe names by it
+//! who ends connections. It refuses to know how any of them is configured.
 
 mod judge;
 mod table;
+mod usual;
 
-pub use judge::judge;
-pub(crate) use judge::{clear_port, duration, health_line};
+pub use judge::{clear_port, duration, health_line, judge};
 pub use table::BALANCERS;
+pub(crate) use usual::too_late;
+pub use usual::{Usual, ages, silences};
 
 /// One load balancer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct Balancer {
     pub idle: Idle,
     /// How long a connection lives at all.
     pub lifetime: Lifetime,
+    /// Where the limit of these two that ends connections is set; empty where it can't be.
+    pub setting: &'static str,
     /// How long a server that leaves keeps its connections.
     pub drain: Drain,
     /// The only public ports that it has; empty: any.
@@ -168,6 +172,8 @@ mod tests {
                 assert!(range.min <= good && good <= range.max, "{}: {good}", balancer.name);
             }
             assert!(!balancer.source.is_empty(), "{}", balancer.name);
+            let settable = matches!(balancer.idle, Idle::Set(..)) || matches!(balancer.lifetime, Lifetime::Set(..));
+            assert_eq!(!balancer.setting.is_empty(), settable, "{}", balancer.name);
         }
     }
 
