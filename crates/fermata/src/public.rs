@@ -221,6 +221,7 @@ impl Pools {
             | Event::Trouble(_)
             | Event::Progress(_)
             | Event::Starting(_)
+            | Event::Found { .. }
             | Event::Waiting { .. } => {}
         }
     }

@@ -19,11 +19,22 @@ pub enum Step {
     Done,
     /// It was given up: stop these new ones. What was old and is still there stays.
     GiveUp {
-        /// New instances that are not wanted any more.
+        /// New instances that never became ready.
         stop: Vec<InstanceName>,
         /// Why.
         reason: String,
+        /// What was done before that.
+        so_far: SoFar,
     },
+}
+
+/// What a rollout has changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SoFar {
+    /// New instances that became ready.
+    pub new: Vec<InstanceName>,
+    /// How many old ones have gone.
+    pub gone: usize,
 }
 
 /// How many instances change at once.
@@ -70,6 +81,7 @@ pub struct Rollout {
     old: VecDeque<InstanceName>,
     starting: Vec<InstanceName>,
     leaving: Vec<InstanceName>,
+    so_far: SoFar,
 }
 
 impl Rollout {
@@ -83,6 +95,7 @@ impl Rollout {
             old: old.into(),
             starting: Vec::new(),
             leaving: Vec::new(),
+            so_far: SoFar::default(),
         }
     }
 
@@ -105,6 +118,9 @@ impl Rollout {
             Event::Ready { instance, .. } => {
                 let waited = self.starting.len();
                 self.starting.retain(|one| one != instance);
+                if self.starting.len() < waited {
+                    self.so_far.new.push(instance.clone());
+                }
                 (waited > 0 && self.starting.is_empty()).then(|| self.after_start())
             }
             Event::Exited { instance, cause, .. } if self.starting.contains(instance) => {
@@ -165,11 +181,12 @@ impl Rollout {
             return if self.to_start == 0 { Step::Done } else { self.start_or_retire() };
         }
         self.leaving = self.old.drain(..count).collect();
+        self.so_far.gone += count;
         Step::Retire(self.leaving.clone())
     }
 
     fn give_up(&mut self, reason: String) -> Step {
-        Step::GiveUp { stop: std::mem::take(&mut self.starting), reason }
+        Step::GiveUp { stop: std::mem::take(&mut self.starting), reason, so_far: std::mem::take(&mut self.so_far) }
     }
 }
 
@@ -232,8 +249,25 @@ mod tests {
         let cause = crate::run::Cause::NotStarted("no such file".into());
         let event = Event::Exited { instance: name(3), cause, restart_in: std::time::Duration::from_secs(1) };
         let reason = "web.3 cannot be started: no such file".to_owned();
-        assert_eq!(rollout.follow(&event), Some(Step::GiveUp { stop: vec![name(3)], reason }));
+        let so_far = SoFar::default();
+        assert_eq!(rollout.follow(&event), Some(Step::GiveUp { stop: vec![name(3)], reason, so_far }));
         assert_eq!(rollout.follow(&Event::Stopped(name(3))), None);
+    }
+
+    #[test]
+    fn one_that_fails_later_tells_what_was_done_before() {
+        let mut rollout = Rollout::new("web".into(), vec![name(1), name(2)], 2, Pace::NewFirst(1));
+        rollout.begin();
+        rollout.started(vec![name(3)]);
+        assert_eq!(
+            rollout.follow(&Event::Ready { instance: name(3), addresses: Arc::default() }),
+            Some(Step::Retire(vec![name(1)]))
+        );
+        assert_eq!(rollout.follow(&Event::Stopped(name(1))), Some(Step::Start(1)));
+        rollout.started(vec![name(1)]);
+        let reason = "web.1 did not become ready in time".to_owned();
+        let so_far = SoFar { new: vec![name(3)], gone: 1 };
+        assert_eq!(rollout.too_long(), Some(Step::GiveUp { stop: vec![name(1)], reason, so_far }));
     }
 
     #[test]

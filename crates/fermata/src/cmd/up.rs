@@ -20,7 +20,7 @@ use crate::limits;
 use crate::listening::Bound;
 use crate::page;
 use crate::public::{PublicPort, Scheme, public_ports};
-use crate::run::{Drawn, StateLock};
+use crate::run::{Drawn, StateLock, foresee};
 use crate::running::{self, Ended, Notice, Origin, Outside};
 use crate::systemd;
 
@@ -36,6 +36,11 @@ pub fn run(args: &Up) -> Result<Answer, Failure> {
         anstream::println!("{plan}");
         for port in public_ports(&spec) {
             anstream::println!("listen  {port}");
+        }
+        let (runtime, _local) = runtime()?;
+        match runtime.block_on(foresee(&plan, &place.state)) {
+            Ok(all) => all.iter().for_each(|one| anstream::println!("\n{one}")),
+            Err(why) => anstream::eprintln!("note: what there is of its containers is not known: {why}"),
         }
         return Ok(Answer::Yes);
     }

@@ -45,6 +45,13 @@ pub enum Event {
     Progress(String),
     /// The process is being started.
     Starting(InstanceName),
+    /// It runs since an earlier Fermata and goes on.
+    Found {
+        /// Which.
+        instance: InstanceName,
+        /// For so long.
+        up: Duration,
+    },
     /// It has been running for a while and is still not ready.
     Waiting {
         /// Which.
@@ -110,6 +117,7 @@ impl fmt::Display for Event {
             }
             Event::Trouble(text) | Event::Progress(text) => out.write_str(text),
             Event::Starting(instance) => write!(out, "{instance} starts"),
+            Event::Found { instance, .. } => write!(out, "{instance}: its container of an earlier run goes on"),
             Event::Waiting { instance, reason } => write!(out, "{instance} is still not ready: {reason}"),
             Event::Ready { instance, addresses } => {
                 write!(out, "{instance} is ready")?;

@@ -53,6 +53,12 @@ impl Herald {
         }
     }
 
+    /// It was found running, `up` after its start.
+    pub(super) fn finds(&mut self, up: Duration) {
+        self.goes_on(up, false);
+        self.tell(Event::Found { instance: self.instance.clone(), up });
+    }
+
     /// Whether it takes traffic.
     pub(super) fn is_ready(&self) -> bool {
         self.last == Last::Ready

@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::backoff::Backoff;
 use super::body::{Body, Remains};
-use super::docker::{Container, Engine, Origin};
+use super::docker::{Begun, Container, Engine, Origin};
 use super::event::{Cause, Line, Stream};
 use super::handed::{Handed, Handing, RunRecord, Standing};
 use super::herald::Herald;
 use super::plan::{ContainerPlan, Housing, InstancePlan, ServicePlan};
 use super::ports::{Assigned, Ports};
-use super::process::{Output, Process};
+use super::process::{Exit, Output, Process};
 use super::state::{Group, Roster};
 use super::tend::Tender;
 use super::voices::Voice;
@@ -77,6 +77,15 @@ pub(super) struct Life {
 pub(super) struct Run {
     body: Body,
     ports: Assigned,
+    /// How long it has been up, if it was found and not made.
+    found: Option<Duration>,
+}
+
+/// What came of a start.
+enum Started {
+    Runs(Run),
+    /// It has ended already: how, and what it wrote.
+    Ended(Exit, Vec<(Stream, String)>),
 }
 
 /// What ends a run, or the tending of it.
@@ -154,7 +163,15 @@ impl Life {
             biased;
             ended = told_to_end(&mut order) => ended,
             started = self.start() => return match started {
-                Ok(run) => Next::GoOn(run),
+                Ok(Started::Runs(run)) => self.begun(run),
+                Ok(Started::Ended(exit, said)) => {
+                    for (stream, text) in said {
+                        let line = Line { instance: self.instance.name.clone(), stream, text };
+                        // Where nobody listens any more, it has ended all the same.
+                        let _ = self.shared.lines.send(line).await;
+                    }
+                    self.failed(Cause::Exit(exit))
+                }
                 Err(why) => self.failed(Cause::NotStarted(why)),
             },
         };
@@ -165,9 +182,16 @@ impl Life {
         Next::Stop
     }
 
+    fn begun(&mut self, run: Run) -> Next {
+        if let Some(up) = run.found {
+            self.herald.finds(up);
+        }
+        Next::GoOn(run)
+    }
+
     /// A run, from its start to the end of its process group, or until it is to hold still.
     async fn tend(&mut self, run: Run) -> Next {
-        let Run { mut body, ports } = run;
+        let Run { mut body, ports, .. } = run;
         self.herald.is_at(ports.addresses());
         let mut voices = body.listen(&self.instance.name, &self.shared.lines, |error| {
             self.herald.trouble(format_args!("its output cannot be read: {error}"));
@@ -182,7 +206,7 @@ impl Life {
         let next = match end {
             End::Told(Order::HoldStill(number)) => {
                 body.hold(voices).await;
-                return self.hold_still(number, Run { body, ports }).await;
+                return self.hold_still(number, Run { body, ports, found: None }).await;
             }
             End::Told(Order::Leave) if body.outlives_us() => {
                 self.herald.progress("its container goes on; the next fermata up finds it");
@@ -208,7 +232,11 @@ impl Life {
         voices.shutdown().await;
         match remains {
             Remains::Invocation(invocation) => self.note(|roster| roster.forget(&invocation)),
-            Remains::Container(container) => container.remove().await,
+            Remains::Container(container) => {
+                if let Err(trouble) = container.remove().await {
+                    self.herald.trouble(trouble);
+                }
+            }
         }
         next
     }
@@ -236,30 +264,36 @@ impl Life {
         let _ = self.shared.handed.send((number, Handing { record, descriptors }));
     }
 
-    async fn start(&self) -> Result<Run, String> {
+    async fn start(&self) -> Result<Started, String> {
         match &self.service.housing {
-            Housing::Machine => self.start_process(),
+            Housing::Machine => self.start_process().map(Started::Runs),
             Housing::Container(plan) => self.start_container(plan).await,
         }
     }
 
-    async fn start_container(&self, plan: &ContainerPlan) -> Result<Run, String> {
+    async fn start_container(&self, plan: &ContainerPlan) -> Result<Started, String> {
         let engine = self.shared.engine().await?;
         let (service, instance, ports) = (&self.service, &self.instance, &self.shared.ports);
         let tell = |text| self.herald.progress(text);
-        let (container, ports, origin) = Container::start(&engine, service, plan, instance, ports, tell).await?;
-        if origin == Origin::Adopted {
-            self.herald.progress("its container of an earlier run goes on");
-        }
-        Ok(Run { body: Body::Container(Box::new(container)), ports })
+        Ok(match Container::start(&engine, service, plan, instance, ports, tell).await? {
+            Begun::Ended(exit, said) => Started::Ended(exit, said),
+            Begun::Runs(container, ports, origin) => {
+                let found = match origin {
+                    Origin::Made => None,
+                    Origin::Adopted(up) => Some(up),
+                };
+                Started::Runs(Run { body: Body::Container(container), ports, found })
+            }
+        })
     }
 
     /// A start that was given up halfway leaves nothing.
     async fn abandon_start(&self) {
         if let Housing::Container(plan) = &self.service.housing
             && let Ok(engine) = self.shared.engine().await
+            && let Err(trouble) = Container::forget(&engine, plan, &self.instance.name).await
         {
-            Container::forget(&engine, plan, &self.instance.name).await;
+            self.herald.trouble(trouble);
         }
     }
 
@@ -279,7 +313,8 @@ impl Life {
         match Process::start(&launch, &invocation) {
             Ok((process, output)) => {
                 self.note(|roster| roster.started(&invocation, process.leader()));
-                Ok(Run { body: Body::Process { process, invocation, voices: voices_of(output) }, ports })
+                let body = Body::Process { process, invocation, voices: voices_of(output) };
+                Ok(Run { body, ports, found: None })
             }
             Err(why) => {
                 self.note(|roster| roster.forget(&invocation));
@@ -320,7 +355,8 @@ impl Run {
             voices.push(Voice { stream: *stream, pipe: next()?, begun: begun.clone() });
         }
         let ports = ports.keep(record.pairs.clone(), record.free.clone());
-        Ok(Run { body: Body::Process { process, invocation: record.invocation.clone(), voices }, ports })
+        let body = Body::Process { process, invocation: record.invocation.clone(), voices };
+        Ok(Run { body, ports, found: None })
     }
 
     /// From now on it is this Fermata's.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use fermata_spec::{Address, Check, CheckKind, Health, Service, Source, Spec, Volume, VolumeSource};
 
 use super::event::InstanceName;
@@ -90,9 +91,9 @@ fn in_order(services: &[Service]) -> Vec<usize> {
 fn project(caller: &Caller) -> Arc<str> {
     let name = caller.folder.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let name: String = name.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect();
-    let mut hasher = DefaultHasher::new();
-    (&caller.folder, &caller.state).hash(&mut hasher);
-    format!("fermata-{}-{:08x}", name.trim_matches('-'), hasher.finish() >> 32).into()
+    let place = [caller.folder.as_os_str().as_bytes(), caller.state.as_os_str().as_bytes()].join(&0);
+    let digest: String = digest(&SHA256, &place).as_ref()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("fermata-{}-{digest}", name.trim_matches('-')).into()
 }
 
 struct Planner<'a, R> {

@@ -154,6 +154,11 @@ pub(super) struct Leftover {
 }
 
 impl Roster {
+    /// The state folder.
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
     /// A roster in the folder that `lock` holds. What an earlier one says stays on the disk until the first write.
     pub fn open(lock: &StateLock) -> Roster {
         let boot = procs::boot_id().unwrap_or_default();

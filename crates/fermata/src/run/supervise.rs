@@ -3,8 +3,9 @@
 //!
 //! Every task is counted in a [`JoinSet`] and awaited; nothing goes on after [`Supervisor::stop`] has returned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
@@ -12,6 +13,7 @@ use tokio::sync::{self, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::backoff::Backoff;
+use super::docker::{Engine, Reconciliation};
 use super::event::{Event, InstanceName, Line};
 use super::handed::Handing;
 use super::herald::Herald;
@@ -19,6 +21,7 @@ use super::life::{Life, Next, Order, Shared};
 use super::plan::{Housing, InstancePlan, Plan, Problem, ServicePlan};
 use super::ports::Ports;
 use super::presence::{Presence, Tally};
+use super::projects::Projects;
 use super::state::Roster;
 use super::{docker, preflight, sweep};
 
@@ -31,8 +34,8 @@ pub struct Supervisor {
     pub(super) handed: mpsc::UnboundedReceiver<(u32, Handing)>,
     /// How often all were told to hold still.
     pub(super) held: u32,
-    /// Whose network containers are in, if there were any.
-    project: Option<Arc<str>>,
+    /// Which projects may have containers.
+    projects: Projects,
 }
 
 /// What goes on when everything stops.
@@ -66,13 +69,14 @@ impl Supervisor {
     ) -> Result<Supervisor, Vec<Problem>> {
         sweep::sweep(&mut roster, &events).await;
         let mut supervisor = Supervisor::new(roster, events, lines);
-        meet_containers(&supervisor.shared, &mut plan.services, &supervisor.events).await?;
+        supervisor.meet_containers(&mut plan.services).await?;
         supervisor.add(plan.services)?;
         Ok(supervisor)
     }
 
     pub(super) fn new(roster: Roster, events: mpsc::UnboundedSender<Event>, lines: mpsc::Sender<Line>) -> Supervisor {
         let (hand, handed) = mpsc::unbounded_channel();
+        let projects = Projects::of(roster.folder());
         let shared = Arc::new(Shared {
             lines,
             roster: Mutex::new(roster),
@@ -80,7 +84,7 @@ impl Supervisor {
             engine: sync::Mutex::default(),
             handed: hand,
         });
-        Supervisor { services: BTreeMap::new(), lives: JoinSet::new(), events, shared, handed, held: 0, project: None }
+        Supervisor { services: BTreeMap::new(), lives: JoinSet::new(), events, shared, handed, held: 0, projects }
     }
 
     /// Starts those instances of `plans` that are not there yet: of new services, or more of a known one. A service comes
@@ -115,8 +119,10 @@ impl Supervisor {
     }
 
     pub(super) fn known(&mut self, plan: &ServicePlan) -> &mut Service {
-        if let Housing::Container(container) = &plan.housing {
-            self.project = Some(container.project.clone());
+        if let Housing::Container(container) = &plan.housing
+            && let Err(trouble) = self.projects.begin(&container.project)
+        {
+            self.tell(Event::Trouble(trouble));
         }
         let service = self.services.entry(plan.name.clone()).or_default();
         service.requires.clone_from(&plan.requires);
@@ -167,32 +173,76 @@ impl Supervisor {
         });
         join_all(stops).await;
         while self.lives.join_next().await.is_some() {}
-        if let (Keep::Nothing, Some(project)) = (keep, &self.project)
-            && let Ok(engine) = self.shared.engine().await
-        {
-            engine.remove_network(project).await;
+        if keep == Keep::Nothing {
+            self.clear(&[]).await;
         }
     }
+
+    /// Where services run in containers: an engine that answers, images that are there, and what an earlier run left.
+    async fn meet_containers(&self, plans: &mut [ServicePlan]) -> Result<(), Vec<Problem>> {
+        let contained = plans.iter().find_map(|plan| match &plan.housing {
+            Housing::Machine => None,
+            Housing::Container(container) => Some((plan.name.clone(), container.project.clone())),
+        });
+        let Some((first, project)) = contained else {
+            self.clear(&[]).await;
+            return Ok(());
+        };
+        let at = format!("services.{first}.image");
+        let engine = self.shared.engine().await.map_err(|why| vec![Problem::new(at, why)])?;
+        self.clear(&[&project]).await;
+        docker::reconcile(&engine, &project, plans, |text| self.tell(Event::Progress(text))).await
+    }
+
+    /// Removes what there may be of the containers of every project but those that are wanted.
+    async fn clear(&self, wanted: &[&str]) {
+        let projects = self.projects.all();
+        let unwanted = projects.iter().flatten().filter(|project| !wanted.contains(&project.as_str()));
+        for project in unwanted {
+            let cleared = match self.shared.engine().await {
+                Ok(engine) => docker::clear(&engine, project, |text| self.tell(Event::Progress(text))).await,
+                Err(why) => Err(format!("containers of {project} may still be there: {why}")),
+            };
+            if let Err(trouble) = cleared.and_then(|()| self.projects.end(project)) {
+                self.tell(Event::Trouble(trouble));
+            }
+        }
+        if let Err(trouble) = &projects {
+            self.tell(Event::Trouble(trouble.clone()));
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // Nobody may listen.
+        let _ = self.events.send(event);
+    }
+}
+
+/// What would become of the containers of a plan, and of those that earlier runs with this state folder left; asked of the
+/// engine, which is not changed. Nothing where there is nothing to ask.
+pub async fn foresee(plan: &Plan, state: &Path) -> Result<Vec<Reconciliation>, String> {
+    let own = plan.services.iter().find_map(|service| match &service.housing {
+        Housing::Machine => None,
+        Housing::Container(container) => Some(container.project.clone()),
+    });
+    let mut projects: BTreeSet<Arc<str>> = Projects::of(state).all()?.iter().map(|name| name.as_str().into()).collect();
+    projects.extend(own.clone());
+    let mut all = Vec::new();
+    if projects.is_empty() {
+        return Ok(all);
+    }
+    let engine = Engine::connect().await?;
+    for project in projects {
+        let services = if Some(&project) == own.as_ref() { &plan.services[..] } else { &[] };
+        all.push(Reconciliation::foresee(&engine, &project, services).await?);
+    }
+    Ok(all)
 }
 
 impl fmt::Debug for Supervisor {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Supervisor").field("services", &self.services).finish_non_exhaustive()
     }
-}
-
-/// Where services run in containers: an engine that answers, images that are there, and what an earlier run left.
-async fn meet_containers(
-    shared: &Shared,
-    plans: &mut [ServicePlan],
-    events: &mpsc::UnboundedSender<Event>,
-) -> Result<(), Vec<Problem>> {
-    let contained = |plan: &&ServicePlan| matches!(plan.housing, Housing::Container(_));
-    let Some(first) = plans.iter().find(contained) else { return Ok(()) };
-    let first = format!("services.{}.image", first.name);
-    let engine = shared.engine().await.map_err(|why| vec![Problem::new(first, why)])?;
-    let tell = |text| drop(events.send(Event::Progress(text)));
-    docker::reconcile(&engine, plans, tell).await
 }
 
 /// Tells an instance to stop, and returns when nothing is left of it.

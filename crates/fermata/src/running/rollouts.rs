@@ -11,7 +11,7 @@ use super::Running;
 use crate::admin::{Asking, Reply};
 use crate::app::StartError;
 use crate::rebalance;
-use crate::rollout::{Pace, Rollout, Step};
+use crate::rollout::{Pace, Rollout, SoFar, Step};
 use crate::run::plan::{Company, ServicePlan};
 use crate::run::{Event, InstanceName, Line};
 use crate::running::Notice;
@@ -37,6 +37,8 @@ pub(super) struct Active {
     ready_by: Instant,
     /// What the service was made of before, for the case that it does not work out.
     before: Option<ServicePlan>,
+    /// Where it undoes another one that failed: why that one did.
+    undoes: Option<String>,
 }
 
 impl Running {
@@ -74,6 +76,7 @@ impl Running {
                     what,
                     ready_by: Instant::now(),
                     before: None,
+                    undoes: None,
                 })
                 .await;
             }
@@ -94,7 +97,8 @@ impl Running {
         let rollout = Rollout::new(name.clone(), old, plan.instances.len(), pace);
         // A file that was reloaded stays what the service should be; what somebody asked for does not.
         let before = self.plans.insert(name, plan.clone()).filter(|_| asking.is_some());
-        self.roll(Active { rollout, plan, close, drain, asking, what, ready_by: Instant::now(), before }).await;
+        let ready_by = Instant::now();
+        self.roll(Active { rollout, plan, close, drain, asking, what, ready_by, before, undoes: None }).await;
     }
 
     /// More or fewer of the same.
@@ -107,7 +111,8 @@ impl Running {
         let rollout = Rollout::new(name.clone(), leave, to.saturating_sub(from), Pace::AllAtOnce);
         let close = Arc::new(Close::new(Code::RESTART, "the service has fewer instances now"));
         let what = format!("scaled {name} from {from} to {to}");
-        self.roll(Active { rollout, plan, close, drain, asking, what, ready_by: Instant::now(), before: None }).await;
+        let ready_by = Instant::now();
+        self.roll(Active { rollout, plan, close, drain, asking, what, ready_by, before: None, undoes: None }).await;
     }
 
     pub(super) async fn roll(&mut self, active: Active) {
@@ -128,19 +133,20 @@ impl Running {
                 }
             }
             Step::Done => {
-                let Active { rollout, asking, what, .. } = self.rollouts.remove(at);
+                let Active { rollout, asking, what, undoes, .. } = self.rollouts.remove(at);
                 if !self.plans.contains_key(&rollout.service) {
                     self.pools.forget(&rollout.service);
                 }
                 if rollout.adds {
                     self.rebalance(&rollout.service);
                 }
-                match asking {
-                    Some(asking) => asking.done(what.clone()).await,
-                    None => self.say(Notice::Done(what)).await,
+                match (undoes, asking) {
+                    (Some(why), asking) => self.refuse(asking, why).await,
+                    (None, Some(asking)) => asking.done(what).await,
+                    (None, None) => self.say(Notice::Done(what)).await,
                 }
             }
-            Step::GiveUp { stop, reason } => self.give_up(at, stop, reason).await,
+            Step::GiveUp { stop, reason, so_far } => self.give_up(at, stop, reason, so_far).await,
         }
     }
 
@@ -153,10 +159,10 @@ impl Running {
         let instances: Vec<InstanceName> = plan.instances.iter().map(|one| one.name.clone()).collect();
         if instances.is_empty() {
             let reason = "the file says replicas: 0; give it a number there".to_owned();
-            return self.give_up(at, Vec::new(), reason).await;
+            return self.give_up(at, Vec::new(), reason, SoFar::default()).await;
         }
         if let Err(problems) = self.supervisor.add(vec![plan]) {
-            return self.give_up(at, Vec::new(), StartError::Plan(problems).to_string()).await;
+            return self.give_up(at, Vec::new(), StartError::Plan(problems).to_string(), SoFar::default()).await;
         }
         self.progress(at, format!("starting {}", names(&instances))).await;
         let active = &mut self.rollouts[at];
@@ -214,16 +220,43 @@ impl Running {
         }
     }
 
-    pub(super) async fn give_up(&mut self, at: usize, stop: Vec<InstanceName>, reason: String) {
+    /// It does not work out: what is new goes again, and what was there before comes back, as far as it has gone.
+    pub(super) async fn give_up(&mut self, at: usize, stop: Vec<InstanceName>, reason: String, so_far: SoFar) {
         for instance in &stop {
             self.supervisor.dismiss(instance);
         }
-        let Active { rollout, asking, ready_by, before, .. } = self.rollouts.remove(at);
-        if let Some(before) = before {
-            self.plans.insert(before.name.clone(), before);
+        let text = self.told_with_last_words(at, &stop, &reason);
+        let Active { rollout, plan, close, drain, asking, before, undoes, .. } = self.rollouts.remove(at);
+        if let Some(why) = undoes {
+            return self.refuse(asking, format!("{why}\nnor could it be undone: {text}")).await;
         }
+        let Some(before) = before else { return self.refuse(asking, text).await };
+        self.plans.insert(before.name.clone(), before.clone());
+        let is_other = (&before.housing, &before.program) != (&plan.housing, &plan.program);
+        // Those of the same make do as well as those that went for them.
+        let (leave, missing) = if is_other {
+            (so_far.new, so_far.gone)
+        } else {
+            (Vec::new(), so_far.gone.saturating_sub(so_far.new.len()))
+        };
+        if leave.is_empty() && missing == 0 {
+            return self.refuse(asking, text).await;
+        }
+        let rollout = Rollout::new(rollout.service, leave, missing, Pace::AllAtOnce);
+        let what = format!("undone {}", rollout.service);
+        let ready_by = Instant::now();
+        let undoing =
+            Active { rollout, plan: before, close, drain, asking, what, ready_by, before: None, undoes: Some(text) };
+        // Boxed, as undoing is a rollout too.
+        Box::pin(self.roll(undoing)).await;
+    }
+
+    /// Why a rollout failed, and what the instances that failed wrote last.
+    fn told_with_last_words(&self, at: usize, stop: &[InstanceName], reason: &str) -> String {
+        let Active { rollout, ready_by, .. } = &self.rollouts[at];
         // An instance of the same name may have written before.
-        let wrote = |(when, line): &&(Instant, Line)| *when + READY_WITHIN >= ready_by && stop.contains(&line.instance);
+        let wrote =
+            |(when, line): &&(Instant, Line)| *when + READY_WITHIN >= *ready_by && stop.contains(&line.instance);
         let last = self.tail.lines.iter().rev().filter(wrote).take(LAST_WORDS);
         let last: Vec<&str> = last.map(|(_, line)| &*line.text).collect();
         let mut text = format!("{} stays as it was: {reason}", rollout.service);
@@ -234,9 +267,13 @@ impl Running {
                 text.push_str(line);
             }
         }
+        text
+    }
+
+    async fn refuse(&self, asking: Option<Asking>, why: String) {
         match asking {
-            Some(asking) => asking.refuse(text).await,
-            None => self.say(Notice::Warning(text)).await,
+            Some(asking) => asking.refuse(why).await,
+            None => self.say(Notice::Warning(why)).await,
         }
     }
 

@@ -33,7 +33,9 @@ pub(super) fn state_of(name: &str) -> &'static str {
 /// Keeps the instances' states true to what they do.
 pub(super) fn note(instances: &mut BTreeMap<String, Seen>, event: &Event) {
     let (instance, state) = match event {
-        Event::Starting(instance) | Event::Waiting { instance, .. } => (instance, "starting"),
+        Event::Starting(instance) | Event::Found { instance, .. } | Event::Waiting { instance, .. } => {
+            (instance, "starting")
+        }
         Event::Ready { instance, .. } => (instance, "ready"),
         Event::NotReady { instance, .. } => (instance, "not ready"),
         Event::Exited { instance, .. } => (instance, "waiting"),
@@ -51,6 +53,7 @@ pub(super) fn note(instances: &mut BTreeMap<String, Seen>, event: &Event) {
     seen.state = state;
     match event {
         Event::Starting(_) => seen.since = Some(Instant::now()),
+        Event::Found { up, .. } => seen.since = Instant::now().checked_sub(*up),
         Event::Exited { .. } => {
             seen.since = None;
             seen.restarts += 1;

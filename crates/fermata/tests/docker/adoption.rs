@@ -54,6 +54,51 @@ fn the_next_fermata_keeps_containers_that_are_right_replaces_others_and_removes_
     assert_eq!(engine.ids(), [""; 0]);
 }
 
+/// What `up --dry-run` says of containers, without the project's own name.
+fn foreseen(engine: &Engine, folder: &Folder) -> String {
+    let said = engine.command(folder, &["up", "--dry-run"]).output().unwrap();
+    assert_eq!(said.status.code(), Some(0), "{said:?}");
+    let said = String::from_utf8(said.stdout).unwrap();
+    let (_, containers) = said.split_once("\ncontainers of fermata-").unwrap_or_else(|| panic!("{said}"));
+    let (heading, fates) = containers.split_once('\n').unwrap_or((containers, ""));
+    assert!(heading.ends_with(&format!(", on the Docker Engine at {}", engine.host())), "{heading}");
+    fates.to_owned()
+}
+
+#[test]
+fn a_dry_run_asks_the_engine_what_would_become_of_each_container_and_changes_nothing() {
+    let engine = Engine::start();
+    let http = free_port();
+    let folder = Folder::new(&service_yml(http, "green", &["web", "worker"]));
+    assert_eq!(foreseen(&engine, &folder), "  start      web.1, worker.1\n");
+    assert_eq!(engine.ids(), [""; 0]);
+
+    let folder = kill(engine.up(folder));
+    let before = engine.ids();
+    assert_eq!(foreseen(&engine, &folder), "  unchanged  web.1, worker.1\n");
+    let changed = service_yml(http, "blue", &["web"]).replace("stop_grace: 2", "stop_grace: 2\n    replicas: 2");
+    let cache = "  cache:\n    image: registry.invalid/cache:7\n";
+    folder.write("service.yml", &changed.replace("gateway:", &format!("{cache}gateway:")));
+    assert_eq!(
+        foreseen(&engine, &folder),
+        "  pull       registry.invalid/cache:7\n  start      cache.1, web.2\n  replace    web.1: made of something \
+         else now\n  remove     worker.1\n"
+    );
+    assert_eq!(engine.ids(), before, "nothing was changed");
+}
+
+#[test]
+fn containers_go_with_the_last_service_that_has_an_image() {
+    let engine = Engine::start();
+    let folder = kill(engine.up(Folder::new(&service_yml(free_port(), "green", &["web"]))));
+    assert_eq!(engine.containers().len(), 1);
+    folder.write("service.yml", "version: 2\nservices:\n  other: {command: sleep 1000}\n");
+    let fermata = engine.up(folder);
+    assert!(fermata.process.stdout.text().contains("web.1 of an earlier run is removed"));
+    assert_eq!((engine.ids(), engine.networks()), (Vec::new(), Vec::new()));
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
 #[test]
 fn a_container_that_is_killed_and_an_engine_that_restarts_are_got_over() {
     let mut engine = Engine::start();

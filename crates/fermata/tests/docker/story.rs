@@ -127,6 +127,51 @@ fn a_service_of_containers_is_reached_scaled_and_redeployed_and_every_tunnel_is_
 }
 
 #[test]
+fn a_redeployment_that_fails_halfway_goes_back_to_the_old_image_everywhere() {
+    let engine = Engine::start();
+    // Only the first of its containers can leave the mark.
+    let first_only = "set -C; : > /mark/first && exec /fermata echo --listen 0.0.0.0:3000";
+    engine.import("fermata-test:2", &["ENTRYPOINT [\"/usr/bin/dash\", \"-c\"]", &format!("CMD [\"{first_only}\"]")]);
+    let (http, mark) = (free_port(), tempfile::tempdir().unwrap());
+    let fermata = engine.up(Folder::new(&format!(
+        "
+version: 2
+services:
+  web:
+    image: {IMAGE}
+    replicas: 2
+    stop_grace: 2
+    constraints: {{max_surge: 1, max_unavailable: 0}}
+    volumes: [\"/usr:/usr:ro\", \"{}:/mark\"]
+    websocket: {{drain: 1s}}
+    ports:
+    - container: 3000
+      http: {http}
+gateway: {{bind: [127.0.0.1]}}
+",
+        mark.path().display()
+    )));
+    let images = || -> Vec<String> {
+        engine.containers().into_iter().map(|one| one.labels.unwrap()["fermata.image"].clone()).collect()
+    };
+    assert_eq!(images(), [IMAGE, IMAGE]);
+    let said = engine.command(&fermata.folder, &["redeploy", "web", "--image", "fermata-test:2"]).output().unwrap();
+    let (code, said) = (said.status.code(), String::from_utf8(said.stderr).unwrap());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains(
+            "web stays as it was: web.1 ended with exit code 2\nits last output:\n  \
+         /usr/bin/dash: 1: cannot create /mark/first: File exists"
+        ),
+        "{said}"
+    );
+    assert_eq!(images(), [IMAGE, IMAGE]);
+    let instances = fermata.status()["services"][0]["instances"].clone();
+    assert!(instances.as_array().unwrap().iter().all(|one| one["state"] == "ready"), "{instances}");
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[test]
 fn what_writes_in_a_container_is_heard_and_its_image_says_whether_it_is_well() {
     let engine = Engine::start();
     engine.import(

@@ -23,11 +23,8 @@ use crate::run::process::Exit;
 
 /// How long to wait for an engine that has just gone away before it is asked again.
 const ENGINE_RESTARTS: Duration = Duration::from_secs(1);
-/// How long the engine may take over what was given to the container as its grace.
-const ENGINE_GRACE: Duration = Duration::from_secs(30);
-
-/// How much of what a container that ended at once has said is repeated.
-const LAST_LINES: &str = "5";
+/// So many of the last lines of a container that ended at once are given on.
+const LAST_LINES: &str = "100";
 
 /// A running container.
 #[derive(Debug, Clone)]
@@ -44,7 +41,15 @@ pub(in crate::run) struct Container {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::run) enum Origin {
     Made,
-    Adopted,
+    /// It runs since an earlier Fermata, for so long.
+    Adopted(Duration),
+}
+
+/// What came of a start.
+pub(in crate::run) enum Begun {
+    Runs(Box<Container>, Assigned, Origin),
+    /// It had ended before anything else could be asked of it, and has been removed: how, and what it wrote.
+    Ended(Exit, Vec<(Stream, String)>),
 }
 
 impl Container {
@@ -56,7 +61,7 @@ impl Container {
         instance: &InstancePlan,
         ports: &Ports,
         tell: impl Fn(String),
-    ) -> Result<(Container, Assigned, Origin), String> {
+    ) -> Result<Begun, String> {
         let image = engine.image(&plan.image, tell).await?;
         keeps_its_user(plan, &image)?;
         if plan.security.host_network != Some(true) {
@@ -66,34 +71,38 @@ impl Container {
         let recipe = Recipe::of(service, plan, &instance.ports, &image, engine.reach);
         let inside = |words: &Vec<Value>| service.words_inside(words, &instance.ports);
         let (id, origin) = match find(engine, &recipe, &instance.name).await? {
-            Some(id) => (id, Origin::Adopted),
+            Some((id, up)) => (id, Origin::Adopted(up)),
             None => (make(engine, &recipe, &instance.name).await?, Origin::Made),
         };
-        let since = if origin == Origin::Adopted { now() } else { 0 };
+        let since = if origin == Origin::Made { 0 } else { now() };
         let pre_stop = plan.pre_stop.as_ref().map(inside);
         let container = Container { engine: engine.clone(), id, since, pre_stop };
         let seen = container.inspect().await?;
         let at = addresses(&seen, engine.reach, plan, &instance.ports);
         let Some((host, pairs)) = at.filter(|_| is_running(&seen)) else {
-            return Err(container.ended_at_once(&seen).await);
+            return container.ended_at_once(&seen).await;
         };
         if let (Some(words), Origin::Made) = (&plan.post_start, origin)
             && let Err(why) = container.inside(inside(words)).run().await
         {
-            return Err(match container.inspect().await {
+            return match container.inspect().await {
                 Ok(seen) if !is_running(&seen) => container.ended_at_once(&seen).await,
                 _ => {
-                    container.remove().await;
-                    format!("its post_start_command failed: {why}")
+                    container.remove().await?;
+                    Err(format!("its post_start_command failed: {why}"))
                 }
-            });
+            };
         }
-        Ok((container, ports.elsewhere(host, pairs), origin))
+        Ok(Begun::Runs(Box::new(container), ports.elsewhere(host, pairs), origin))
     }
 
     /// Removes what a start that was given up may have left.
-    pub(in crate::run) async fn forget(engine: &Engine, plan: &ContainerPlan, instance: &InstanceName) {
-        remove(engine, &recipe::name(&plan.project, instance)).await;
+    pub(in crate::run) async fn forget(
+        engine: &Engine,
+        plan: &ContainerPlan,
+        instance: &InstanceName,
+    ) -> Result<(), String> {
+        remove(engine, &recipe::name(&plan.project, instance)).await
     }
 
     /// Waits until it has ended, through restarts of the engine.
@@ -116,22 +125,16 @@ impl Container {
         loop {
             let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true).since(since).build();
             let mut pieces = std::pin::pin!(self.engine.docker.logs(&self.id, Some(options)));
-            let (mut out, mut err) = (lines::Cutter::default(), lines::Cutter::default());
+            let mut said = Said::default();
             while let Some(Ok(piece)) = pieces.next().await {
-                let (cutter, stream) = match &piece {
-                    LogOutput::StdErr { .. } => (&mut err, Stream::Stderr),
-                    _ => (&mut out, Stream::Stdout),
-                };
-                cutter.push(piece.as_ref());
-                while let Some(line) = cutter.next() {
+                said.hear(&piece);
+                while let Some((stream, line)) = said.next() {
                     give(stream, line).await;
                 }
             }
             since = now();
-            for (cutter, stream) in [(out, Stream::Stdout), (err, Stream::Stderr)] {
-                if let Some(line) = cutter.last() {
-                    give(stream, line).await;
-                }
+            for (stream, line) in said.last() {
+                give(stream, line).await;
             }
             match self.inspect().await {
                 Ok(seen) if !is_running(&seen) => return,
@@ -154,8 +157,7 @@ impl Container {
         }
         let seconds = grace.as_secs_f64().ceil() as i32;
         let options = StopContainerOptionsBuilder::default().t(seconds).build();
-        let docker = self.engine.docker.clone().with_timeout(grace + ENGINE_GRACE);
-        match docker.stop_container(&self.id, Some(options)).await {
+        match self.engine.patient(grace).stop_container(&self.id, Some(options)).await {
             // It had ended already (304), or is gone.
             Ok(()) | Err(Error::DockerResponseServerError { status_code: 304 | 404, .. }) => {}
             Err(err) => trouble = Some(format!("its container cannot be stopped: {}", said(&err))),
@@ -166,8 +168,8 @@ impl Container {
     }
 
     /// Takes it away, with what only it used.
-    pub(in crate::run) async fn remove(&self) {
-        remove(&self.engine, &self.id).await;
+    pub(in crate::run) async fn remove(&self) -> Result<(), String> {
+        remove(&self.engine, &self.id).await
     }
 
     /// What it wrote so far has been given on.
@@ -208,20 +210,23 @@ impl Container {
     }
 
     /// Removes it, and tells how it ended and what it said.
-    async fn ended_at_once(&self, seen: &ContainerInspectResponse) -> String {
+    async fn ended_at_once(&self, seen: &ContainerInspectResponse) -> Result<Begun, String> {
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(LAST_LINES).build();
-        let pieces = self.engine.docker.logs(&self.id, Some(options));
-        let said: Vec<String> = pieces.filter_map(async |piece| Some(piece.ok()?.to_string())).collect().await;
-        let said = said.concat();
-        let said: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        self.remove().await;
+        let mut said = Said::default();
+        let mut pieces = std::pin::pin!(self.engine.docker.logs(&self.id, Some(options)));
+        let mut lines = Vec::new();
+        while let Some(Ok(piece)) = pieces.next().await {
+            said.hear(&piece);
+            lines.extend(std::iter::from_fn(|| said.next()));
+        }
+        lines.extend(said.last());
+        self.remove().await?;
         let state = seen.state.as_ref();
-        let how = match state.and_then(|state| state.error.as_deref()).filter(|error| !error.is_empty()) {
-            Some(error) => error.to_owned(),
-            None => Exit::Code(state.and_then(|state| state.exit_code).unwrap_or_default() as i32).to_string(),
-        };
-        let said = if said.is_empty() { String::new() } else { format!("; it said: {}", said.join(" / ")) };
-        format!("its container ended at once: {how}{said}")
+        if let Some(error) = state.and_then(|state| state.error.as_deref()).filter(|error| !error.is_empty()) {
+            return Err(format!("its container cannot be started: {error}"));
+        }
+        let code = state.and_then(|state| state.exit_code).unwrap_or_default();
+        Ok(Begun::Ended(Exit::Code(code as i32), lines))
     }
 
     async fn exited_within(&self, limit: Duration) {
@@ -229,8 +234,39 @@ impl Container {
     }
 }
 
-/// The container of this name, if it runs and is made as it should be; one that is not is removed.
-async fn find(engine: &Engine, recipe: &Recipe<'_>, instance: &InstanceName) -> Result<Option<String>, String> {
+/// What a container writes, by stream, cut into lines.
+#[derive(Default)]
+struct Said {
+    out: lines::Cutter,
+    err: lines::Cutter,
+}
+
+impl Said {
+    fn hear(&mut self, piece: &LogOutput) {
+        let cutter = if matches!(piece, LogOutput::StdErr { .. }) { &mut self.err } else { &mut self.out };
+        cutter.push(piece.as_ref());
+    }
+
+    /// The next whole line.
+    fn next(&mut self) -> Option<(Stream, String)> {
+        let out = self.out.next().map(|line| (Stream::Stdout, line));
+        out.or_else(|| self.err.next().map(|line| (Stream::Stderr, line)))
+    }
+
+    /// What was begun and not ended.
+    fn last(self) -> impl Iterator<Item = (Stream, String)> {
+        let both = [(Stream::Stdout, self.out), (Stream::Stderr, self.err)];
+        both.into_iter().filter_map(|(stream, cutter)| Some((stream, cutter.last()?)))
+    }
+}
+
+/// The container of this name and how long it has been up, if it runs and is made as it should be; one that is not is
+/// removed.
+async fn find(
+    engine: &Engine,
+    recipe: &Recipe<'_>,
+    instance: &InstanceName,
+) -> Result<Option<(String, Duration)>, String> {
     let name = recipe::name(&recipe.plan.project, instance);
     let seen = match engine.docker.inspect_container(&name, None).await {
         Ok(seen) => seen,
@@ -240,9 +276,11 @@ async fn find(engine: &Engine, recipe: &Recipe<'_>, instance: &InstanceName) -> 
     let labels = seen.config.as_ref().and_then(|config| config.labels.as_ref());
     let same = labels.and_then(|labels| labels.get(RECIPE)) == Some(&recipe.digest());
     if same && is_running(&seen) {
-        return Ok(seen.id);
+        let started = seen.state.and_then(|state| state.started_at).and_then(|text| seconds_since_1970(&text));
+        let up = started.map_or(0, |started| i64::from(now()) - started);
+        return Ok(seen.id.map(|id| (id, Duration::from_secs(up.max(0).cast_unsigned()))));
     }
-    remove(engine, &name).await;
+    remove(engine, &name).await?;
     Ok(None)
 }
 
@@ -252,16 +290,21 @@ async fn make(engine: &Engine, recipe: &Recipe<'_>, instance: &InstanceName) -> 
     let made = engine.docker.create_container(Some(options), recipe.body(instance)).await;
     let id = made.map_err(|err| format!("its container cannot be made: {}", said(&err)))?.id;
     if let Err(err) = engine.docker.start_container(&id, None).await {
-        remove(engine, &id).await;
+        remove(engine, &id).await?;
         return Err(format!("its container cannot be started: {}", said(&err)));
     }
     Ok(id)
 }
 
-async fn remove(engine: &Engine, container: &str) {
+pub(super) async fn remove(engine: &Engine, container: &str) -> Result<(), String> {
     let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-    // One that is gone already is what is wanted; one that stays is met again under its name.
-    let _ = engine.docker.remove_container(container, Some(options)).await;
+    match engine.docker.remove_container(container, Some(options)).await {
+        // It is gone, or the engine is at it already (409, "removal of container … is already in progress").
+        Ok(()) | Err(Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
+        Err(err) => {
+            Err(format!("its container cannot be removed: {}; docker rm -f {container} tries again", said(&err)))
+        }
+    }
 }
 
 fn is_running(seen: &ContainerInspectResponse) -> bool {
@@ -311,7 +354,39 @@ fn keeps_its_user(plan: &ContainerPlan, image: &ImageInspect) -> Result<(), Stri
     Ok(())
 }
 
+/// The days from the first of March of the year 0 to the beginning of 1970.
+const TO_1970: i64 = 719_468;
+
+/// What the engine's time of a start is, in seconds: `2026-03-01T12:00:00.5Z` (RFC 3339, always in UTC).
+fn seconds_since_1970(text: &str) -> Option<i64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let numbers = |text: &str, by: char| -> Option<Vec<i64>> {
+        text.split(by).map(|part| part.split('.').next()?.parse().ok()).collect()
+    };
+    let (&[year, month, day], &[hour, minute, second]) = (&*numbers(date, '-')?, &*numbers(time, ':')?) else {
+        return None;
+    };
+    // A year that begins in March has its leap day last.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+    Some((days - TO_1970) * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
 fn now() -> i32 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i32::try_from(since.as_secs()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_start_is_understood() {
+        assert_eq!(seconds_since_1970("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(seconds_since_1970("2000-02-29T23:59:59.999999999Z"), Some(951_868_799));
+        assert_eq!(seconds_since_1970("2026-11-28T08:30:11.5Z"), Some(1_795_854_611));
+        assert_eq!(seconds_since_1970("yesterday"), None);
+        assert_eq!(seconds_since_1970("2026-11-28T08:30Z"), None);
+    }
 }

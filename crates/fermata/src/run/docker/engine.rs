@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bollard::models::NetworkCreateRequest;
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
@@ -15,11 +16,15 @@ use super::recipe::PROJECT;
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// How many seconds the engine may take to begin an answer.
 const ANSWERS_WITHIN: u64 = 120;
+/// How long it may take over what was given to a container as its grace.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 /// A Docker Engine that answered.
 #[derive(Debug, Clone)]
 pub(in crate::run) struct Engine {
     pub(super) docker: Docker,
+    /// Where it is, as `DOCKER_HOST` says it.
+    pub(super) host: Arc<str>,
     pub(super) reach: Reach,
     /// One image and one network is made at a time, so that none is made twice.
     pub(super) making: Arc<Mutex<()>>,
@@ -45,7 +50,12 @@ impl Engine {
         // Docker Desktop runs its containers in a virtual machine (docs.docker.com/desktop/features/networking).
         let desktop = info.operating_system.is_some_and(|system| system.contains("Docker Desktop"));
         let reach = if host.starts_with("unix://") && !desktop { Reach::Address } else { Reach::Published };
-        Ok(Engine { docker, reach, making: Arc::default() })
+        Ok(Engine { docker, host: host.into(), reach, making: Arc::default() })
+    }
+
+    /// The same engine, for a request that takes as long as a container may take to end.
+    pub(super) fn patient(&self, grace: Duration) -> Docker {
+        self.docker.clone().with_timeout(grace + ENDS_WITHIN)
     }
 
     /// Makes the project's network, where there is none.

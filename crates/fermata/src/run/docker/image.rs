@@ -13,10 +13,8 @@ impl Engine {
     /// The image of this name; pulled, if the engine does not have it. `tell` hears how far the pull is.
     pub(super) async fn image(&self, name: &str, tell: impl Fn(String)) -> Result<ImageInspect, String> {
         let _alone = self.making.lock().await;
-        match self.docker.inspect_image(name).await {
-            Ok(image) => return Ok(image),
-            Err(err) if is_missing(&err) => {}
-            Err(err) => return Err(said(&err)),
+        if let Some(image) = self.known_image(name).await? {
+            return Ok(image);
         }
         tell(format!("pulling {name}"));
         self.pull(name, &tell).await.map_err(|why| {
@@ -26,6 +24,15 @@ impl Engine {
             )
         })?;
         self.docker.inspect_image(name).await.map_err(|err| said(&err))
+    }
+
+    /// The image of this name, if the engine has it.
+    pub(super) async fn known_image(&self, name: &str) -> Result<Option<ImageInspect>, String> {
+        match self.docker.inspect_image(name).await {
+            Ok(image) => Ok(Some(image)),
+            Err(err) if is_missing(&err) => Ok(None),
+            Err(err) => Err(said(&err)),
+        }
     }
 
     async fn pull(&self, name: &str, tell: &impl Fn(String)) -> Result<(), String> {

@@ -18,7 +18,8 @@ mod image;
 mod recipe;
 mod reconcile;
 
-pub(super) use container::{Container, Origin};
+pub(super) use container::{Begun, Container, Origin};
 pub(super) use engine::Engine;
 pub(super) use exec::Inside;
-pub(super) use reconcile::reconcile;
+pub use reconcile::{Cause as WhyReplaced, Fate, Reconciliation};
+pub(super) use reconcile::{clear, reconcile};

@@ -1,13 +1,15 @@
 //! What a container is made of. Pure: a plan and the image's id in, the engine's request out.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
     MountBindOptionsPropagationEnum, MountType, NetworkingConfig, PortBinding,
 };
 use fermata_spec::Protocol;
+use serde_json::Value as Json;
 
 use super::engine::Reach;
 use crate::run::event::InstanceName;
@@ -18,9 +20,12 @@ pub(super) const PROJECT: &str = "fermata.project";
 pub(super) const SERVICE: &str = "fermata.service";
 pub(super) const NUMBER: &str = "fermata.number";
 pub(super) const RECIPE: &str = "fermata.recipe";
+/// What the image was called; the container itself is made of what that name meant then.
+const IMAGE: &str = "fermata.image";
 
 /// How one service's containers are made.
 pub(super) struct Recipe<'a> {
+    service: Arc<str>,
     pub(super) plan: &'a ContainerPlan,
     pub(super) launch: Launch,
     pub(super) ports: &'a [PortPlan],
@@ -38,24 +43,30 @@ impl<'a> Recipe<'a> {
         reach: Reach,
     ) -> Self {
         let pairs: Vec<(u16, u16)> = ports.iter().map(|port| (port.container, port.container)).collect();
-        Recipe { plan, launch: service.program.launch(&pairs), ports, image, reach }
+        Recipe { service: service.name.clone(), plan, launch: service.program.launch(&pairs), ports, image, reach }
     }
 
-    /// Tells containers apart that are made of different things. Not fit for secrets, and so not shown with any: it may be
-    /// another with another build of Fermata, which then replaces containers that it could have kept.
+    /// Tells containers apart that are made of different things. Whoever can read it can read the environment too, so it need
+    /// not hide what is in there.
     pub(super) fn digest(&self) -> String {
-        let mut hasher = DefaultHasher::new();
-        (self.plan, self.image, self.reach).hash(&mut hasher);
-        let Launch { program, arguments, env, folder } = &self.launch;
-        (program, arguments, env, folder).hash(&mut hasher);
-        for port in self.ports {
-            (port.container, port.protocol == Protocol::Udp).hash(&mut hasher);
-        }
-        format!("{:016x}", hasher.finish())
+        // What differs between the instances of a service does not count.
+        let anyone = InstanceName { service: self.service.clone(), number: 0 };
+        let post_start = self.plan.post_start.iter().flatten().map(|word| &word.text);
+        let all = serde_json::json!([self.unsigned(&anyone), post_start.collect::<Vec<_>>()]);
+        let digest = digest(&SHA256, sorted(all).to_string().as_bytes());
+        digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The engine's request for one instance.
     pub(super) fn body(&self, instance: &InstanceName) -> ContainerCreateBody {
+        let mut body = self.unsigned(instance);
+        let labels = [(RECIPE, self.digest()), (IMAGE, self.plan.image.clone())];
+        body.labels.get_or_insert_default().extend(labels.map(|(name, value)| (name.to_owned(), value)));
+        body
+    }
+
+    /// The same, without its digest, and without what is there for people alone.
+    fn unsigned(&self, instance: &InstanceName) -> ContainerCreateBody {
         let Launch { program, arguments, env, folder } = &self.launch;
         let words = (!program.is_empty()).then(|| [program].into_iter().chain(arguments).cloned().collect());
         let env = env.iter().map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()));
@@ -91,7 +102,6 @@ impl<'a> Recipe<'a> {
             (PROJECT, self.plan.project.to_string()),
             (SERVICE, instance.service.to_string()),
             (NUMBER, instance.number.to_string()),
-            (RECIPE, self.digest()),
         ];
         let tags = self.plan.labels.iter().cloned();
         tags.chain(own.map(|(name, value)| (name.to_owned(), value))).collect()
@@ -135,6 +145,19 @@ impl<'a> Recipe<'a> {
     }
 }
 
+/// The same value, its keys in the order of the alphabet: a map of the request has them in any.
+fn sorted(value: Json) -> Json {
+    match value {
+        Json::Object(map) => {
+            let mut entries: Vec<(String, Json)> = map.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            entries.sort_by(|one, other| one.0.cmp(&other.0));
+            Json::Object(entries.into_iter().collect())
+        }
+        Json::Array(all) => Json::Array(all.into_iter().map(sorted).collect()),
+        plain => plain,
+    }
+}
+
 /// The name of an instance's container.
 pub(super) fn name(project: &str, instance: &InstanceName) -> String {
     format!("{project}-{}-{}", instance.service, instance.number)
@@ -164,5 +187,67 @@ fn mount(plan: &MountPlan) -> Mount {
         bind_options: propagation
             .map(|word| MountBindOptions { propagation: Some(word), ..MountBindOptions::default() }),
         ..Mount::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use fermata_spec::{Resources, SecurityContext};
+
+    use super::*;
+    use crate::run::plan::{HealthPlan, Housing, InstancePlan, Local, Program, Readiness, Surroundings, Value};
+
+    fn service(image: &str, colour: &str) -> ServicePlan {
+        let name: Arc<str> = "web".into();
+        let value = |text: &str| Value { text: text.to_owned(), written: text.to_owned() };
+        let container = ContainerPlan {
+            project: "fermata-site-0a1b2c3d".into(),
+            image: image.to_owned(),
+            security: SecurityContext { run_as_user: Some(1000), ..SecurityContext::default() },
+            requests: Resources::default(),
+            limits: Resources { memory: Some(64 << 20), cpu: Some(500) },
+            mounts: vec![MountPlan {
+                host: Some("/data".into()),
+                path: "/data".to_owned(),
+                read_only: true,
+                propagation: None,
+            }],
+            labels: vec![("team".to_owned(), "red".to_owned()), ("a".to_owned(), String::new())],
+            post_start: Some(vec![value("warm-up")]),
+            pre_stop: Some(vec![value("say-goodbye")]),
+        };
+        let surroundings = Surroundings {
+            variables: vec![("COLOUR".to_owned(), value(colour))],
+            inherited: Arc::default(),
+            folder: PathBuf::from("/srv"),
+        };
+        let port = PortPlan { container: 3000, protocol: Protocol::Tcp, local: Local::Same };
+        ServicePlan {
+            name: name.clone(),
+            requires: Vec::new(),
+            program: Program { words: vec![value("serve")], surroundings },
+            housing: Housing::Container(Arc::new(container)),
+            health: HealthPlan { ready: Readiness::Started, alive: None, startup: None },
+            stop_grace: Duration::from_secs(10),
+            instances: vec![InstancePlan { name: InstanceName { service: name, number: 1 }, ports: vec![port] }],
+        }
+    }
+
+    fn digest_of(service: &ServicePlan, image: &str) -> String {
+        let Housing::Container(plan) = &service.housing else { unreachable!() };
+        Recipe::of(service, plan, &service.instances[0].ports, image, Reach::Address).digest()
+    }
+
+    #[test]
+    fn a_digest_is_the_same_with_every_build_and_another_when_the_container_would_be() {
+        let known = digest_of(&service("web:1", "green"), "sha256:00");
+        // Another value here replaces every container of everybody once, when they upgrade.
+        assert_eq!(known, "3d99d8950dedd1d7");
+        assert_eq!(digest_of(&service("web:latest", "green"), "sha256:00"), known, "a tag is only a name");
+        assert_ne!(digest_of(&service("web:1", "blue"), "sha256:00"), known);
+        assert_ne!(digest_of(&service("web:1", "green"), "sha256:01"), known);
     }
 }

@@ -1,78 +1,223 @@
-//! What an earlier run left: containers that are as the file wants them keep their numbers, all others are removed.
+//! What becomes of the containers that an earlier run left: a value first, which `up --dry-run` prints, then carried out.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bollard::models::ContainerSummaryStateEnum;
-use bollard::query_parameters::{
-    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
-};
+use bollard::query_parameters::{ListContainersOptionsBuilder, StopContainerOptionsBuilder};
 use futures_util::future::join_all;
 
+use super::container;
 use super::engine::{Engine, said};
 use super::recipe::{NUMBER, PROJECT, RECIPE, Recipe, SERVICE};
+use crate::run::event::InstanceName;
 use crate::run::plan::{Company, Housing, Problem, ServicePlan};
 
+/// How long a container of a service that the file no longer has may take to end: Docker's own default (docker stop(1)).
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What becomes of a project's containers, and which images they need that are not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconciliation {
+    /// Where the engine is.
+    pub engine: String,
+    /// Whose containers.
+    pub project: Arc<str>,
+    /// Images that are not here yet.
+    pub images: Vec<String>,
+    /// Each container that there is or will be, by its instance.
+    pub fates: BTreeMap<InstanceName, Fate>,
+}
+
+/// What becomes of one container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It runs, and is as the file says.
+    Stays,
+    /// There is none yet.
+    Starts,
+    /// Another one takes its place, because of this.
+    Replaced(Cause),
+    /// The file has no such instance.
+    Removed,
+}
+
+/// Why a container cannot stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Cause {
+    Ended,
+    MadeOfOtherThings,
+    ImageToCome,
+}
+
+/// A service as its containers should be.
+struct Wanted {
+    service: Arc<str>,
+    count: usize,
+    /// The digest of its recipe; not known while its image is not here.
+    recipe: Option<String>,
+}
+
 /// A container of the project.
+#[derive(Debug, Clone)]
 struct Left {
     id: String,
-    service: String,
-    number: u32,
+    instance: InstanceName,
     recipe: String,
     running: bool,
 }
 
+impl Reconciliation {
+    /// Pure: what should be and what is in, what becomes of it out. Containers that are as they should be keep their
+    /// numbers, and the lowest others are given away.
+    fn between(engine: &str, project: &Arc<str>, wanted: &[Wanted], left: &[Left]) -> Reconciliation {
+        let mut fates = BTreeMap::new();
+        for one in wanted {
+            let own = || left.iter().filter(|left| left.instance.service == one.service);
+            let is_right = |left: &&Left| left.running && Some(&left.recipe) == one.recipe.as_ref();
+            let mut kept: Vec<u32> = own().filter(is_right).map(|left| left.instance.number).collect();
+            kept.sort_unstable();
+            kept.truncate(one.count);
+            let instance = |number: u32| InstanceName { service: one.service.clone(), number };
+            let fresh = (1..).filter(|number| !kept.contains(number)).take(one.count - kept.len());
+            for number in fresh {
+                let fate = match own().find(|left| left.instance.number == number) {
+                    None => Fate::Starts,
+                    Some(left) if !left.running => Fate::Replaced(Cause::Ended),
+                    Some(_) if one.recipe.is_none() => Fate::Replaced(Cause::ImageToCome),
+                    Some(_) => Fate::Replaced(Cause::MadeOfOtherThings),
+                };
+                fates.insert(instance(number), fate);
+            }
+            fates.extend(kept.iter().map(|number| (instance(*number), Fate::Stays)));
+        }
+        for one in left {
+            fates.entry(one.instance.clone()).or_insert(Fate::Removed);
+        }
+        Reconciliation { engine: engine.to_owned(), project: project.clone(), images: Vec::new(), fates }
+    }
+
+    /// What would become of the containers of these services, asked of the engine; it changes nothing.
+    pub(in crate::run) async fn foresee(
+        engine: &Engine,
+        project: &Arc<str>,
+        plans: &[ServicePlan],
+    ) -> Result<Reconciliation, String> {
+        let (mut wanted, mut images) = (Vec::new(), Vec::new());
+        for service in plans {
+            let Housing::Container(plan) = &service.housing else { continue };
+            let image = engine.known_image(&plan.image).await?;
+            if image.is_none() {
+                images.push(plan.image.clone());
+            }
+            let recipe = image.map(|image| digest(engine, service, &image.id.unwrap_or_else(|| plan.image.clone())));
+            wanted.push(Wanted { service: service.name.clone(), count: service.instances.len(), recipe });
+        }
+        images.dedup();
+        let left = list(engine, project).await?;
+        Ok(Reconciliation { images, ..Reconciliation::between(&engine.host, project, &wanted, &left) })
+    }
+
+    fn instances(&self, wanted: impl Fn(&Fate) -> bool) -> impl Iterator<Item = &InstanceName> {
+        self.fates.iter().filter(move |(_, fate)| wanted(fate)).map(|(instance, _)| instance)
+    }
+
+    /// The numbers of the instances that a service will have.
+    fn numbers(&self, service: &str) -> Vec<u32> {
+        let own = self.instances(|fate| *fate != Fate::Removed).filter(|instance| &*instance.service == service);
+        own.map(|instance| instance.number).collect()
+    }
+}
+
+impl fmt::Display for Reconciliation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "containers of {}, on the Docker Engine at {}", self.project, self.engine)?;
+        for image in &self.images {
+            write!(out, "\n  {:<9}  {image}", "pull")?;
+        }
+        let replaced = |cause| Fate::Replaced(cause);
+        for (word, fate, why) in [
+            ("unchanged", Fate::Stays, ""),
+            ("start", Fate::Starts, ""),
+            ("replace", replaced(Cause::MadeOfOtherThings), ": made of something else now"),
+            ("replace", replaced(Cause::ImageToCome), ": its image is not here yet"),
+            ("replace", replaced(Cause::Ended), ": it does not run"),
+            ("remove", Fate::Removed, ""),
+        ] {
+            let names: Vec<String> = self.instances(|one| *one == fate).map(ToString::to_string).collect();
+            if !names.is_empty() {
+                write!(out, "\n  {word:<9}  {}{why}", names.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Makes sure that every image is here, gives the instances of `plans` the numbers of containers that already are as they
-/// should be, and removes the project's other containers. `tell` hears what is done.
+/// should be, and removes the project's other containers. `tell` hears what is done and what could not be.
 pub(in crate::run) async fn reconcile(
     engine: &Engine,
+    project: &Arc<str>,
     plans: &mut [ServicePlan],
     tell: impl Fn(String),
 ) -> Result<(), Vec<Problem>> {
-    let mut wanted: BTreeMap<Arc<str>, String> = BTreeMap::new();
-    let mut problems = Vec::new();
-    let mut project = None;
+    let (mut wanted, mut problems) = (Vec::new(), Vec::new());
     for service in plans.iter() {
         let Housing::Container(plan) = &service.housing else { continue };
-        project = Some(plan.project.clone());
         match engine.image(&plan.image, &tell).await {
             Ok(image) => {
-                let ports = service.instances.first().map_or(&[][..], |instance| &instance.ports);
-                let image = image.id.unwrap_or_else(|| plan.image.clone());
-                let recipe = Recipe::of(service, plan, ports, &image, engine.reach);
-                wanted.insert(service.name.clone(), recipe.digest());
+                let recipe = Some(digest(engine, service, &image.id.unwrap_or_else(|| plan.image.clone())));
+                wanted.push(Wanted { service: service.name.clone(), count: service.instances.len(), recipe });
             }
             Err(why) => problems.push(Problem::new(format!("services.{}.image", service.name), why)),
         }
     }
-    let Some(project) = project.filter(|_| problems.is_empty()) else {
-        return if problems.is_empty() { Ok(()) } else { Err(problems) };
-    };
-    let mut left = list(engine, &project).await.map_err(|why| vec![Problem::new("services", why)])?;
-    for service in plans.iter_mut() {
-        let Some(recipe) = wanted.get(&service.name) else { continue };
-        let matches = |one: &&Left| one.running && one.service == *service.name && one.recipe == *recipe;
-        let mut numbers: Vec<u32> = left.iter().filter(matches).map(|one| one.number).collect();
-        numbers.sort_unstable();
-        let count = service.instances.len();
-        numbers.truncate(count);
-        let kept = numbers.len();
-        left.retain(|one| one.service != *service.name || one.recipe != *recipe || !numbers.contains(&one.number));
-        let fresh = (1..).filter(|number| !numbers.contains(number)).take(count - kept);
-        let numbers: Vec<u32> = numbers.iter().copied().chain(fresh).collect();
-        *service = service.with_instances(&numbers, Company::Others);
+    if !problems.is_empty() {
+        return Err(problems);
     }
-    join_all(left.iter().map(async |one| {
-        tell(format!("{}.{} of an earlier run is removed", one.service, one.number));
-        let grace = plans.iter().find(|plan| *plan.name == *one.service).map(|plan| plan.stop_grace);
-        let seconds = grace.map_or(10, |grace| grace.as_secs_f64().ceil() as i32);
-        let stop = StopContainerOptionsBuilder::default().t(seconds).build();
-        let _ = engine.docker.stop_container(&one.id, Some(stop)).await;
-        let remove = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        let _ = engine.docker.remove_container(&one.id, Some(remove)).await;
+    let left = list(engine, project).await.map_err(|why| vec![Problem::new("services", why)])?;
+    let reconciliation = Reconciliation::between(&engine.host, project, &wanted, &left);
+    for service in plans.iter_mut().filter(|service| matches!(service.housing, Housing::Container(_))) {
+        *service = service.with_instances(&reconciliation.numbers(&service.name), Company::Others);
+    }
+    let goes = |one: &&Left| reconciliation.fates.get(&one.instance) != Some(&Fate::Stays);
+    join_all(left.iter().filter(goes).map(async |one| {
+        tell(format!("{} of an earlier run is removed", one.instance));
+        let grace = plans.iter().find(|plan| plan.name == one.instance.service).map_or(GRACE, |plan| plan.stop_grace);
+        if let Err(why) = discard(engine, one, grace).await {
+            tell(why);
+        }
     }))
     .await;
     Ok(())
+}
+
+/// Removes every container of a project that no file has any more, and its network. An error tells what is left.
+pub(in crate::run) async fn clear(engine: &Engine, project: &str, tell: impl Fn(String)) -> Result<(), String> {
+    let left = list(engine, project).await?;
+    let ended = join_all(left.iter().map(async |one| {
+        tell(format!("{} of an earlier run is removed", one.instance));
+        discard(engine, one, GRACE).await
+    }));
+    let failed: Vec<String> = ended.await.into_iter().filter_map(Result::err).collect();
+    engine.remove_network(project).await;
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+}
+
+async fn discard(engine: &Engine, left: &Left, grace: Duration) -> Result<(), String> {
+    let stop = StopContainerOptionsBuilder::default().t(grace.as_secs_f64().ceil() as i32).build();
+    // One that does not stop is killed as it is removed.
+    let _ = engine.patient(grace).stop_container(&left.id, Some(stop)).await;
+    container::remove(engine, &left.id).await.map_err(|why| format!("{}: {why}", left.instance))
+}
+
+fn digest(engine: &Engine, service: &ServicePlan, image: &str) -> String {
+    let Housing::Container(plan) = &service.housing else { return String::new() };
+    let ports = service.instances.first().map_or(&[][..], |instance| &instance.ports);
+    Recipe::of(service, plan, ports, image, engine.reach).digest()
 }
 
 async fn list(engine: &Engine, project: &str) -> Result<Vec<Left>, String> {
@@ -81,13 +226,60 @@ async fn list(engine: &Engine, project: &str) -> Result<Vec<Left>, String> {
     let all = engine.docker.list_containers(Some(options)).await.map_err(|err| said(&err))?;
     let left = all.into_iter().filter_map(|one| {
         let labels = one.labels?;
+        let service = labels.get(SERVICE)?.as_str().into();
         Some(Left {
             id: one.id?,
-            service: labels.get(SERVICE)?.clone(),
-            number: labels.get(NUMBER)?.parse().ok()?,
+            instance: InstanceName { service, number: labels.get(NUMBER)?.parse().ok()? },
             recipe: labels.get(RECIPE)?.clone(),
             running: one.state == Some(ContainerSummaryStateEnum::RUNNING),
         })
     });
     Ok(left.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(service: &str, number: u32, recipe: &str, running: bool) -> Left {
+        let instance = InstanceName { service: service.into(), number };
+        Left { id: format!("{service}{number}"), instance, recipe: recipe.to_owned(), running }
+    }
+
+    fn wanted(service: &str, count: usize, recipe: Option<&str>) -> Wanted {
+        Wanted { service: service.into(), count, recipe: recipe.map(str::to_owned) }
+    }
+
+    #[test]
+    fn what_is_right_stays_under_its_number_and_everything_else_is_told() {
+        let seen = Reconciliation::between(
+            "unix:///run/docker.sock",
+            &"fermata-shop-01".into(),
+            &[wanted("web", 4, Some("new")), wanted("db", 1, Some("same")), wanted("queue", 1, None)],
+            &[
+                left("web", 2, "new", true),
+                left("web", 3, "new", false),
+                left("web", 1, "old", true),
+                left("web", 9, "old", true),
+                left("db", 7, "same", true),
+                left("db", 8, "same", true),
+                left("queue", 1, "any", true),
+                left("worker", 1, "any", true),
+            ],
+        );
+        let seen = Reconciliation { images: vec!["queue:2".to_owned()], ..seen };
+        assert_eq!(
+            seen.to_string(),
+            "containers of fermata-shop-01, on the Docker Engine at unix:///run/docker.sock\n  \
+             pull       queue:2\n  \
+             unchanged  db.7, web.2\n  \
+             start      web.4\n  \
+             replace    web.1: made of something else now\n  \
+             replace    queue.1: its image is not here yet\n  \
+             replace    web.3: it does not run\n  \
+             remove     db.8, web.9, worker.1"
+        );
+        assert_eq!(seen.numbers("web"), [1, 2, 3, 4]);
+        assert_eq!(seen.numbers("db"), [7]);
+    }
 }
