@@ -1,12 +1,13 @@
 //! Every `unsafe` block of the program, each behind a safe type or function.
 #![expect(unsafe_code, reason = "the one place where it may stand")]
 
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus};
 
 use rustix::ioctl::{self, Opcode, Updater};
+use rustix::process::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
@@ -60,6 +61,40 @@ pub fn exit_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
     // SAFETY: the opcode says that the kernel reads and writes a `PidfdInfo`, its size included, and any bytes are one.
     unsafe { ioctl::ioctl(pidfd, Updater::<GET_INFO, PidfdInfo>::new(&mut info)) }.ok()?;
     (info.mask & EXIT != 0).then(|| ExitStatus::from_raw(info.exit_code))
+}
+
+/// Starts a program as nobody's child: the process that would be its parent has ended when this returns, so that whoever
+/// adopts orphans has it (the first process, or a subreaper: `PR_SET_CHILD_SUBREAPER(2const)`) and is told of its end.
+///
+/// The number may be that of a process that has ended by now.
+pub fn start_orphan(mut command: Command) -> io::Result<Pid> {
+    let (told, tell) = io::pipe()?;
+    let number = tell.as_raw_fd();
+    let step_aside = move || {
+        // SAFETY: as fork(2), without handlers that others may have registered. This process has one thread, and the new
+        // one does what is allowed here: system calls, until execve(2).
+        match unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) } {
+            -1 => Err(io::Error::last_os_error()),
+            0 => {
+                let own = std::process::id().to_ne_bytes();
+                // SAFETY: the pipe is open until execve(2), and four bytes fit into it.
+                match unsafe { libc::write(number, own.as_ptr().cast(), own.len()) } {
+                    4 => Ok(()),
+                    _ => Err(io::Error::last_os_error()),
+                }
+            }
+            // SAFETY: it ends the process, and runs nothing of the program that was copied into it.
+            _ => unsafe { libc::_exit(0) },
+        }
+    };
+    // SAFETY: what runs between fork(2) and execve(2) allocates nothing and takes no lock: it makes three system calls.
+    unsafe { command.pre_exec(step_aside) };
+    // Only returns when the program runs, or could not be executed.
+    command.spawn()?.wait()?;
+    drop((command, tell));
+    let mut number = [0; 4];
+    (&told).read_exact(&mut number)?;
+    Pid::from_raw(i32::from_ne_bytes(number)).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Has the allocator give the pages back to the system that it keeps for later (`malloc_trim(3)`). Other C libraries than

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
-use rustix::process::{kill_process, pidfd_open, pidfd_send_signal, waitid};
+use rustix::process::{pidfd_open, pidfd_send_signal, waitid};
 use tokio::time::{sleep, timeout};
 
 use crate::os::{self, Readable};
@@ -27,21 +27,33 @@ pub struct Child {
     kill_on_drop: bool,
 }
 
+/// Whose child, to the system, a started process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parent {
+    /// This process.
+    This,
+    /// Whoever adopts orphans. A service manager takes a process for one that it is told the end of, and waits for, only if
+    /// it is its parent when it hears that this is the main one (`service_set_main_pid` of systemd).
+    Adopter,
+}
+
 impl Child {
     /// Starts it.
-    pub fn start(command: &mut Command) -> io::Result<Child> {
+    pub fn start(command: Command, parent: Parent) -> io::Result<Child> {
+        let mut child = match parent {
+            Parent::This => Child::start_own(command)?,
+            Parent::Adopter => Child::of(os::start_orphan(command)?)?,
+        };
+        child.kill_on_drop = true;
+        Ok(child)
+    }
+
+    fn start_own(mut command: Command) -> io::Result<Child> {
         let mut child = command.spawn()?;
-        match Child::of(Pid::from_child(&child)) {
-            Ok(mut started) => {
-                started.kill_on_drop = true;
-                Ok(started)
-            }
-            Err(error) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(error)
-            }
-        }
+        Child::of(Pid::from_child(&child)).inspect_err(|_| {
+            let _ = child.kill();
+            let _ = child.wait();
+        })
     }
 
     /// One that runs already.
@@ -117,8 +129,8 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if self.kill_on_drop {
-            // Its number is its own until it is reaped, here.
-            let _ = kill_process(self.pid, Signal::KILL);
+            let _ = pidfd_send_signal(self.pidfd.as_fd(), Signal::KILL);
+            // Where it has another parent, that one does it.
             let _ = self.reap();
         }
     }

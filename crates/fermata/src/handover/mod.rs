@@ -28,7 +28,7 @@ mod successor;
 mod tie;
 
 pub use channel::{Channel, Message};
-pub use child::Child;
+pub use child::{Child, Parent};
 pub use guard::{Guard, Ward, Word};
 pub use heir::{Heir, Inherited};
 pub use successor::{Call, Successor};

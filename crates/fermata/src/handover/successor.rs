@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::channel::{Channel, Message};
-use super::child::Child;
+use super::child::{Child, Parent};
 use super::manifest::{Answer, Begin, Estate, Hello, VERSION, Word};
 use crate::tunnel::Frozen;
 
@@ -31,6 +31,8 @@ pub struct Call {
     pub program: PathBuf,
     /// What it is called with.
     pub arguments: Vec<OsString>,
+    /// Whose child it becomes.
+    pub parent: Parent,
 }
 
 /// A process that is prepared to take over.
@@ -49,10 +51,8 @@ impl Call {
         let mut command = Command::new(&self.program);
         // Its end of the channel is its standard input, which Fermata has no other use for.
         command.args(&self.arguments).stdin(Stdio::from(there));
-        let started = Child::start(&mut command);
         // The other end is closed with the command: it is the child's alone.
-        drop(command);
-        let child = started.map_err(|error| self.cannot_be_started(&error))?;
+        let child = Child::start(command, self.parent).map_err(|error| self.cannot_be_started(&error))?;
         let mut successor = Successor { child, channel, fermata: String::new() };
         match timeout(PREPARED_WITHIN, successor.prepare(begin, listeners)).await {
             Ok(Ok(())) => Ok(successor),

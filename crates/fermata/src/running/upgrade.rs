@@ -20,7 +20,7 @@ use super::{Ended, Notice, Running, STOP, system};
 use crate::admin::{Asking, Reply};
 use crate::app::StartError;
 use crate::handover::manifest::{Begin, EndpointRecord, Estate, LineRecord, Listening, Seen, Staying, VERSION};
-use crate::handover::{AreToEnd, Call, Child, Guard, HaveEnded, Successor, Tie, Ward, Word};
+use crate::handover::{AreToEnd, Call, Child, Guard, HaveEnded, Parent, Successor, Tie, Ward, Word};
 use crate::net::Transport;
 use crate::run::plan::ServicePlan;
 use crate::run::{Event, Handing, Line, Supervisor};
@@ -81,7 +81,8 @@ impl Running {
         };
         let begin = self.to_begin_with();
         asking.reply(Reply::Progress { text: format!("starting {}", program.display()) }).await;
-        let (call, called) = (Call { program, arguments: self.outside.again.clone() }, self.called.clone());
+        let parent = if self.is_managed() { Parent::Adopter } else { Parent::This };
+        let (call, called) = (Call { program, arguments: self.outside.again.clone(), parent }, self.called.clone());
         self.calls.spawn_local(async move {
             let successor = call.make(&begin, &copies).await;
             // Whoever does not listen any more is about to end, and the successor with it.
@@ -237,6 +238,11 @@ impl Running {
         handings
     }
 
+    /// Whether this is the process that a service manager takes for the main one.
+    fn is_managed(&self) -> bool {
+        systemd::listens() && self.ward.is_none()
+    }
+
     /// The two ends of what a guard and its ward speak through, where this process is the one that somebody waits for.
     fn guard_to_be(&self) -> std::io::Result<Option<(UnixDatagram, OwnedFd)>> {
         if self.ward.is_some() || systemd::listens() {
@@ -300,7 +306,7 @@ impl Running {
     /// who waits for its end.
     pub(super) async fn stay_behind(self, replaced: Replaced, stops: &mut Stops) -> Result<Ended, StartError> {
         let Replaced { by, tie, mut endings, guard, linger } = replaced;
-        if systemd::listens() && guard.is_none() && self.ward.is_none() {
+        if self.is_managed() {
             systemd::tell(systemd::State::MainPid(by.pid()));
         }
         if let Some(ward) = &self.ward {

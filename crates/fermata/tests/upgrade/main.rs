@@ -12,4 +12,5 @@ mod manager;
 mod processes;
 mod refused;
 mod staying;
+mod systemd;
 mod tunnels;
