@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::net::proxy_version;
 use crate::route::{Endpoint, Guests, Lease, Manner, Pool, Route, Target};
 use crate::run::health::{At, Checker, Verdict};
 use crate::run::plan::RunningPlan;
@@ -289,7 +290,8 @@ pub fn routes(spec: &Spec, pools: &Pools) -> Vec<(u16, Route)> {
             let (manner, sticky) =
                 (Manner { balance: service.balance, slow_start: service.slow_start }, service.sticky);
             let (websocket, guests) = (websocket.clone(), guests.clone());
-            routes.push((public, Route { hosts, pool, manner, sticky, websocket, guests }));
+            let proxy = service.proxy_protocol.map(proxy_version);
+            routes.push((public, Route { hosts, pool, manner, sticky, proxy, websocket, guests }));
         }
     }
     routes

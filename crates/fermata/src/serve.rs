@@ -31,10 +31,10 @@ use crate::http::{
     Body, Exchanged, Patience, REQUEST_ID, Refusal, Upstreams, Visitor, connect_any, empty, exchange, passed_on,
     request_for_service, response_for_client, settle_host, whole,
 };
-use crate::net::{Arrival, Leg, dial};
+use crate::net::{Arrival, Leg, Unannounced, announced, dial};
 use crate::page;
 use crate::route::{Admission, Denied, Lease, Place, Places, Route, Table, TooMany, Wish};
-use crate::tls::Challenges;
+use crate::tls::{Challenges, Session};
 use crate::tunnel::{Card, Engine, Kind, Ledger, Opened};
 
 /// What is spoken on a public port.
@@ -99,31 +99,47 @@ pub async fn connection(
     speaks: Speaks,
     mut leaving: Leaving,
 ) -> io::Result<()> {
-    let arrival = Arrival { peer, local: stream.local_addr()?, tls: matches!(speaks, Speaks::Https(_)) };
+    let mut arrival = Arrival::new(peer, stream.local_addr()?);
+    let (mut leg, gateway) = (Leg::from(stream), worker.gateway());
+    if is_announced(&gateway, &arrival) {
+        let told = tokio::select! {
+            told = announced(&mut leg, gateway.head_timeout) => told,
+            () = off(&mut leaving) => return Ok(()),
+        };
+        match told {
+            Ok(way) => way.into_iter().for_each(|way| arrival.believe(way)),
+            Err(Unannounced::Gone) => return Ok(()),
+            Err(why) => {
+                tracing::info!(target: "refused", proxy = %peer.ip(), port = arrival.port(), "not announced: {why}");
+                front::goodbye(leg, b"").await;
+                return Ok(());
+            }
+        }
+    }
     let config = match speaks {
-        Speaks::Raw => return worker.carry_raw(stream.into(), arrival, &leaving).await,
+        Speaks::Raw => return worker.carry_raw(leg, arrival, &leaving).await,
         Speaks::Https(config) => Some(config),
         Speaks::Http => None,
     };
-    let gateway = worker.gateway();
     let seen = tokio::select! {
-        seen = front::greet(stream.into(), config, arrival.port(), gateway.head_timeout) => seen,
+        seen = front::greet(leg, config, arrival.port(), gateway.head_timeout) => seen,
         // Behind another process, who has come here already is served here.
         () = off(&mut leaving) => Seen::Gone,
     };
     let leg = match seen {
         Seen::Clear(leg) => leg,
         Seen::Refused(leg, refusal) => {
-            refuse(leg, &refusal, peer.ip()).await;
+            refuse(leg, &refusal, arrival.peer.ip()).await;
             return Ok(());
         }
         Seen::NoTls(leg, error) => {
-            tracing::info!(target: "refused", client = %peer.ip(), port = arrival.port(), "no TLS: {error}");
+            tracing::info!(target: "refused", client = %arrival.peer.ip(), port = arrival.port(), "no TLS: {error}");
             front::goodbye(leg, b"").await;
             return Ok(());
         }
         Seen::Gone => return Ok(()),
     };
+    arrival.tls = leg.tls().map(Session::version).or(arrival.tls);
     let limits = HeadLimits { size: gateway.max_head, time: gateway.head_timeout };
     let begun = Notify::new();
     let open = async |request| worker.answer_first(request, arrival).await;
@@ -137,13 +153,19 @@ pub async fn connection(
             worker.hold(client, service, Kind::WebSocket, card, &leaving);
         }
         Ended::Over(leg) => front::goodbye(leg, b"").await,
-        Ended::Refused(leg, refusal) => refuse(leg, &refusal, peer.ip()).await,
+        Ended::Refused(leg, refusal) => refuse(leg, &refusal, arrival.peer.ip()).await,
         Ended::Broken(leg, error) => {
             tracing::debug!(%error, "a client's connection ended early");
             leg.abort();
         }
     }
     Ok(())
+}
+
+/// Whether a connection has to begin with a PROXY header: from whom it would be believed, on ports that have it.
+fn is_announced(gateway: &Gateway, arrival: &Arrival) -> bool {
+    let is_trusted = || gateway.trusted_proxies.iter().any(|network| network.contains(arrival.peer.ip()));
+    gateway.proxy_protocol.includes(arrival.port()) && is_trusted()
 }
 
 /// Returns when the request of now is to be the last: behind another process, once there is one.
@@ -229,9 +251,11 @@ impl Worker {
         let place = self.place()?;
         let wish = route.wish(visitor.client, request.headers());
         let request = request_for_service(request, visitor);
-        let (instance, mut response) = self.upstreams.forward(route, &wish, request, self.patience(), place).await?;
+        let first = route.introduction(&visitor.way(&arrival));
+        let (instance, mut response) =
+            self.upstreams.forward(route, &wish, &first, request, self.patience(), place).await?;
         response_for_client(&mut response);
-        route.remember(&wish, &instance, arrival.tls, response.headers_mut());
+        route.remember(&wish, &instance, arrival.tls.is_some(), response.headers_mut());
         Ok(response)
     }
 
@@ -250,21 +274,22 @@ impl Worker {
         let service = route.service();
         let wish = route.wish(visitor.client, request.headers());
         let patience = self.patience();
+        let first = route.introduction(&visitor.way(&arrival));
         let (lease, leg) =
-            connect_any(route, &wish, async |lease| dial(lease.target(), patience.connect).await).await?;
+            connect_any(route, &wish, async |lease| dial(lease.target(), &first, patience.connect).await).await?;
         let request = handshake_for_service(request, visitor);
         match exchange(leg, &request, service, patience.answer).await? {
             Exchanged::Answered(mut response) => {
                 // It has its own opinion (401, 404, 426…): that is the answer.
                 response_for_client(&mut response);
-                route.remember(&wish, lease.instance(), arrival.tls, response.headers_mut());
+                route.remember(&wish, lease.instance(), arrival.tls.is_some(), response.headers_mut());
                 Ok(Answer::Response(passed_on(response, lease, place)))
             }
             Exchanged::Switched(headers, leg) => {
                 let chosen = handshake::read_answer(&offer, &headers)
                     .map_err(|problem| Refusal::BadUpgrade { service: service.to_string(), problem })?;
                 let mut response = front::accepted(headers);
-                route.remember(&wish, lease.instance(), arrival.tls, response.headers_mut());
+                route.remember(&wish, lease.instance(), arrival.tls.is_some(), response.headers_mut());
                 let rules = rules(route, &chosen);
                 let mut card = self.card(arrival, route, Taken { lease, admission, place }, rules);
                 card.protocol = chosen.protocol.map(Arc::from);
@@ -284,7 +309,9 @@ impl Worker {
         let peer = arrival.peer.ip().to_canonical();
         let (Ok(admission), Ok(place)) = (route.guests.admit(peer, None, None), self.place()) else { return Ok(()) };
         let limit = self.patience().connect;
-        let connected = connect_any(&route, &Wish::of(peer), async |lease| dial(lease.target(), limit).await).await;
+        let first = route.introduction(&arrival.way());
+        let connected =
+            connect_any(&route, &Wish::of(peer), async |lease| dial(lease.target(), &first, limit).await).await;
         match connected {
             Ok((lease, service)) => {
                 let taken = Taken { lease, admission, place };
@@ -323,7 +350,7 @@ impl Worker {
             admission,
             place,
             since: Instant::now(),
-            tls: arrival.tls,
+            tls: arrival.tls.is_some(),
             protocol: None,
             rules,
             limits: route.websocket.clone(),
@@ -337,7 +364,7 @@ impl Worker {
 
     /// What a certificate authority asks for while it issues a certificate (RFC 8555 8.3).
     fn proof(&self, request: &Request<Incoming>, arrival: &Arrival) -> Option<Response<Body>> {
-        let answer = (!arrival.tls).then(|| self.challenges.answer(request.uri().path()))??;
+        let answer = arrival.tls.is_none().then(|| self.challenges.answer(request.uri().path()))??;
         Some(Response::new(whole(answer.into())))
     }
 
@@ -346,10 +373,7 @@ impl Worker {
         let page = match request.uri().path() {
             _ if handshake::asks(request.headers()) => return None,
             page::HEALTH_PATH => page::health(self.table.load().is_ready(arrival.port())),
-            page::TESTER_PATH => {
-                let near = || arrival.local.ip().to_canonical().is_loopback();
-                self.gateway().tester.unwrap_or_else(near).then(page::answer)?
-            }
+            page::TESTER_PATH => self.gateway().tester.unwrap_or_else(|| arrival.is_near()).then(page::answer)?,
             _ => return None,
         };
         Some(if request.method() == Method::HEAD { page.map(|_| empty()) } else { page.map(whole) })

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fermata_spec::{
-    Address, Balance, CheckKind, Database, Health, HostPattern, LbEngine, Network, Origin, Port, Protocol, Resources,
-    Service, Share, Source, Spec, Sticky, VolumeSource, WebSocket, Whence, Workload, read,
+    Address, Balance, CheckKind, Database, Health, HostPattern, LbEngine, Network, Origin, Port, Protocol, ProxyPorts,
+    ProxyVersion, Resources, Service, Share, Source, Spec, Sticky, VolumeSource, WebSocket, Whence, Workload, read,
 };
 
 fn spec(text: &str) -> Spec {
@@ -158,7 +158,7 @@ fn volumes_have_a_source_and_a_place() {
 #[test]
 fn the_rest_of_a_service_is_read() {
     let service = service(
-        "type: daemon_set\ntags: [\"a=1\", \"b:2\", c]\nannotations: {x: 1}\nsecurity_context: {run_as_user: 1000, privileged: true}\nreplicas: \"3\"\nbalance: source\nsticky: cookie\nslow_start: 30s\nrebalance: 10m\nwork_dir: /app\npost_start_command: warm up",
+        "type: daemon_set\ntags: [\"a=1\", \"b:2\", c]\nannotations: {x: 1}\nsecurity_context: {run_as_user: 1000, privileged: true}\nreplicas: \"3\"\nbalance: source\nsticky: cookie\nproxy_protocol: v2\nslow_start: 30s\nrebalance: 10m\nwork_dir: /app\npost_start_command: warm up",
     );
     assert_eq!(service.workload, Workload::DaemonSet);
     let pairs =
@@ -167,6 +167,7 @@ fn the_rest_of_a_service_is_read() {
     assert_eq!(service.annotations, pairs(&[("x", "1")]));
     assert_eq!((service.security_context.run_as_user, service.security_context.privileged), (Some(1000), Some(true)));
     assert_eq!((service.replicas, service.balance, service.sticky), (3, Balance::Source, Sticky::Cookie));
+    assert_eq!(service.proxy_protocol, Some(ProxyVersion::V2));
     assert_eq!((service.slow_start, service.rebalance), (Some(seconds(30)), Some(seconds(600))));
     assert_eq!((service.work_dir.as_deref(), service.post_start_command.as_deref()), (Some("/app"), Some("warm up")));
 }
@@ -197,7 +198,7 @@ fn websocket_settings_are_read() {
 #[test]
 fn the_sections_beside_services_are_read() {
     let spec = spec(
-        "services: {web: {image: x}}\ndatabases: [redis]\ntls: {certificates: [{cert: a.pem, key: a.key}], acme: {domains: [Example.com]}}\ngateway: {bind: 127.0.0.1, trusted_proxies: [10.1.2.3/8, \"::1\"], tester: true, status: \"[::1]:8081\", head_timeout: 3, max_head: 64KiB}\nload_balancer: {engine: haproxy, servers: [{name: a, address: Web1, weight: 2, backup: true, zone: b}], httpchk: GET /up}\nfirewall: {rules: [{port: 53, protocol: udp, from: 10.0.0.1}]}\n",
+        "services: {web: {image: x}}\ndatabases: [redis]\ntls: {certificates: [{cert: a.pem, key: a.key}], acme: {domains: [Example.com]}}\ngateway: {bind: 127.0.0.1, trusted_proxies: [10.1.2.3/8, \"::1\"], proxy_protocol: [8080, \"443\"], tester: true, status: \"[::1]:8081\", head_timeout: 3, max_head: 64KiB}\nload_balancer: {engine: haproxy, servers: [{name: a, address: Web1, weight: 2, backup: true, zone: b}], httpchk: GET /up}\nfirewall: {rules: [{port: 53, protocol: udp, from: 10.0.0.1}]}\n",
     );
     assert_eq!(spec.databases, [Database::Redis]);
     assert_eq!(spec.tls.certificates[0].cert, "a.pem");
@@ -205,6 +206,7 @@ fn the_sections_beside_services_are_read() {
     assert_eq!(spec.gateway.bind, ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]);
     let network = |address: &str, prefix| Network { address: address.parse().unwrap(), prefix };
     assert_eq!(spec.gateway.trusted_proxies, [network("10.0.0.0", 8), network("::1", 128)]);
+    assert_eq!(spec.gateway.proxy_protocol, ProxyPorts::Some(vec![8080, 443]));
     assert_eq!(
         (spec.gateway.tester, spec.gateway.head_timeout, spec.gateway.max_head),
         (Some(true), seconds(3), 65536)

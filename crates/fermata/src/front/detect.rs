@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fermata_wire::proxy;
 use rustls::ServerConfig;
 use tokio::time::timeout;
 
@@ -34,8 +35,11 @@ pub async fn greet(leg: Leg, tls: Option<Arc<ServerConfig>>, port: u16, limit: D
 }
 
 async fn first(mut leg: Leg, tls: Option<Arc<ServerConfig>>, port: u16) -> io::Result<Seen> {
-    if leg.fill().await? == 0 {
+    if leg.unread().is_empty() && leg.fill().await? == 0 {
         return Ok(Seen::Gone);
+    }
+    if proxy::begins(leg.unread()) {
+        return Ok(Seen::Refused(leg, Refusal::Announced(port)));
     }
     let is_tls = leg.unread().first() == Some(&TLS_HANDSHAKE);
     Ok(match tls {

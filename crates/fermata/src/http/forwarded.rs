@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
 use fermata_spec::Network;
+use fermata_wire::proxy::Way;
 use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 
 use crate::net::Arrival;
@@ -51,6 +52,13 @@ impl Visitor {
         let request_id = said.as_ref().and_then(|_| headers.get(REQUEST_ID)).cloned().unwrap_or_else(fresh_id);
         let client = said.as_ref().and_then(|said| client(&said.chain, is_trusted)).unwrap_or(peer);
         Visitor { client, request_id, said, peer, scheme: arrival.scheme(), host: headers.get(HOST).cloned() }
+    }
+
+    /// How the client came here, for a service that is told by the PROXY protocol; nobody says the port of a client behind
+    /// proxies that speak HTTP.
+    pub fn way(&self, arrival: &Arrival) -> Way {
+        let client = if self.client == self.peer { arrival.peer } else { SocketAddr::new(self.client, 0) };
+        Way { client, ..arrival.way() }
     }
 
     /// Writes what the service is to read.
@@ -162,6 +170,8 @@ fn fresh_id() -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use fermata_wire::proxy::Tls;
+
     use super::*;
 
     const STRANGER: &str = "198.51.100.4";
@@ -174,7 +184,8 @@ mod tests {
     /// Who a request is from, and what the service reads, for a peer and what it says.
     fn seen(peer: &str, lines: &[(&'static str, &'static str)]) -> (IpAddr, String) {
         let peer = SocketAddr::new(ip(peer), 5000);
-        let arrival = Arrival { peer, local: "192.0.2.9:8443".parse().expect("an address"), tls: true };
+        let mut arrival = Arrival::new(peer, "192.0.2.9:8443".parse().expect("an address"));
+        arrival.tls = Some(Tls::V1_3);
         let trusted = [Network { address: ip("10.0.0.0"), prefix: 8 }];
         let mut headers: HeaderMap = lines
             .iter()

@@ -43,6 +43,8 @@ pub enum Refusal {
     TlsOnHttp(u16),
     /// HTTP on a port with TLS.
     HttpOnTls(u16),
+    /// A PROXY header from somebody who is not believed, or where none is asked for.
+    Announced(u16),
     /// HTTP/2 without TLS and without asking.
     Http2,
     /// No service answers to this name on this port.
@@ -117,7 +119,9 @@ impl Refusal {
     /// The status that tells it.
     pub fn status(&self) -> StatusCode {
         match self {
-            Refusal::Malformed(_) | Refusal::TlsOnHttp(_) | Refusal::HttpOnTls(_) => StatusCode::BAD_REQUEST,
+            Refusal::Malformed(_) | Refusal::TlsOnHttp(_) | Refusal::HttpOnTls(_) | Refusal::Announced(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Refusal::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
             Refusal::HeadTooLarge(_) | Refusal::TooManyHeaders(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Refusal::HeadTimeout(_) | Refusal::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
@@ -165,6 +169,10 @@ impl Refusal {
             Refusal::HttpOnTls(port) => {
                 (format!("Port {port} speaks TLS, and this was plain HTTP."), "Use https:// or wss:// here.".into())
             }
+            Refusal::Announced(port) => (
+                format!("This connection to port {port} began with a PROXY protocol header, which is not believed here."),
+                "Name the port under gateway.proxy_protocol and the sender under gateway.trusted_proxies in service.yml.".into(),
+            ),
             Refusal::Http2 => ("HTTP/2 is not spoken on this port.".into(), "Use HTTP/1.1.".into()),
             Refusal::NoService { host, port } => (
                 format!("No service answers to the name \"{host}\" on port {port}."),

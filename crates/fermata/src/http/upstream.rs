@@ -64,20 +64,23 @@ enum Age {
 }
 
 impl Upstreams {
-    /// Sends an ordinary request to an instance of the route's service; returns which one answered, and what. The place is
-    /// held until the end of the answer.
+    /// Sends an ordinary request to an instance of the route's service; returns which one answered, and what. A connection that
+    /// has to begin with the bytes of `first` is made for it. The place is held until the end of the answer.
     pub async fn forward(
         self: &Arc<Self>,
         route: &Route,
         wish: &Wish,
+        first: &[u8],
         request: Request<Incoming>,
         patience: Patience,
         place: Place,
     ) -> Result<(Arc<str>, Response<Body>), Refusal> {
         let (mut request, progress) = Upload::of(request);
-        let mut wanted = Age::Kept;
+        // A connection that begins with one client's name is nobody else's.
+        let is_own = !first.is_empty();
+        let mut wanted = if is_own { Age::Fresh } else { Age::Kept };
         loop {
-            let connect = async |lease: &Lease| self.connect(lease.target(), wanted, patience.connect).await;
+            let connect = async |lease: &Lease| self.connect(lease.target(), first, wanted, patience.connect).await;
             let (lease, Connected { mut sender, age }) = connect_any(route, wish, connect).await?;
             let again = (age == Age::Kept).then(|| repeated(&request)).flatten();
             let sent = progress.answer_of(sender.try_send_request(request), patience.answer).await;
@@ -89,7 +92,7 @@ impl Upstreams {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
                     let (instance, target) = (lease.instance().clone(), lease.target().clone());
-                    let keep = Some((self.clone(), target, sender));
+                    let keep = (!is_own).then(|| (self.clone(), target, sender));
                     let answer = Answer { body, held: Some((lease, place)), keep };
                     return Ok((instance, Response::from_parts(head, answer.boxed_unsync())));
                 }
@@ -107,13 +110,13 @@ impl Upstreams {
         }
     }
 
-    async fn connect(&self, target: &Target, wanted: Age, limit: Duration) -> io::Result<Connected> {
+    async fn connect(&self, target: &Target, first: &[u8], wanted: Age, limit: Duration) -> io::Result<Connected> {
         if wanted == Age::Kept
             && let Some(sender) = self.take(target)
         {
             return Ok(Connected { sender, age: Age::Kept });
         }
-        let leg = dial(target, limit).await?;
+        let leg = dial(target, first, limit).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(leg)).await.map_err(io::Error::other)?;
         tokio::task::spawn_local(connection);
         Ok(Connected { sender, age: Age::Fresh })

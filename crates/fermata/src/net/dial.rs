@@ -4,31 +4,38 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, UnixStream, lookup_host};
 
 use super::leg::Leg;
 use super::listen::SOCKET_BUFFER;
 use crate::route::Target;
 
-/// Connects within `limit`; a name's addresses are tried one after the other.
-pub async fn dial(target: &Target, limit: Duration) -> io::Result<Leg> {
+/// Connects within `limit`; a name's addresses are tried one after the other. The connection begins with the bytes of `first`.
+pub async fn dial(target: &Target, first: &[u8], limit: Duration) -> io::Result<Leg> {
     let connected = async {
-        match target {
-            Target::Ip(address) => connect(*address).await,
-            Target::Name(name, port) => {
-                let mut last = io::Error::new(io::ErrorKind::NotFound, format!("the name {name} has no address"));
-                for address in lookup_host((name.as_str(), *port)).await? {
-                    match connect(address).await {
-                        Ok(leg) => return Ok(leg),
-                        Err(error) => last = error,
-                    }
-                }
-                Err(last)
-            }
-            Target::Unix(path) => Ok(UnixStream::connect(path).await?.into()),
-        }
+        let mut leg = reach(target).await?;
+        leg.write_all(first).await?;
+        Ok(leg)
     };
     tokio::time::timeout(limit, connected).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn reach(target: &Target) -> io::Result<Leg> {
+    match target {
+        Target::Ip(address) => connect(*address).await,
+        Target::Name(name, port) => {
+            let mut last = io::Error::new(io::ErrorKind::NotFound, format!("the name {name} has no address"));
+            for address in lookup_host((name.as_str(), *port)).await? {
+                match connect(address).await {
+                    Ok(leg) => return Ok(leg),
+                    Err(error) => last = error,
+                }
+            }
+            Err(last)
+        }
+        Target::Unix(path) => Ok(UnixStream::connect(path).await?.into()),
+    }
 }
 
 async fn connect(address: SocketAddr) -> io::Result<Leg> {

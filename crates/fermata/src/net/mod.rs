@@ -1,11 +1,13 @@
 //! Sockets: listening, connecting, and the two ends of a tunnel to be. No HTTP here, and no choice of where to go.
 
+mod announced;
 mod arrival;
 mod dial;
 mod holder;
 mod leg;
 mod listen;
 
+pub use announced::{Unannounced, announced, proxy_version};
 pub use arrival::Arrival;
 pub use dial::dial;
 pub use holder::of as holder_of;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fermata_spec::{Gateway, HostPattern, Sticky, WebSocket};
+use fermata_wire::proxy;
 use http::header::{HeaderMap, SET_COOKIE};
 
 use super::admission::Guests;
@@ -23,6 +24,8 @@ pub struct Route {
     pub manner: Manner,
     /// Whether a visitor stays on one of them.
     pub sticky: Sticky,
+    /// How they are told who the client is, before anything else.
+    pub proxy: Option<proxy::Version>,
     /// What its tunnels may do.
     pub websocket: Arc<WebSocket>,
     /// Its tunnels, for its limits; shared by all its routes.
@@ -33,6 +36,11 @@ impl Route {
     /// The service's name.
     pub fn service(&self) -> &Arc<str> {
         self.pool.service()
+    }
+
+    /// What a connection to one of the endpoints begins with, for a client that came this way.
+    pub fn introduction(&self, way: &proxy::Way) -> Vec<u8> {
+        self.proxy.map(|version| proxy::write(version, Some(way))).unwrap_or_default()
     }
 
     /// What a request wishes for.
@@ -144,6 +152,7 @@ mod tests {
             pool,
             manner: Manner::default(),
             sticky: Sticky::Off,
+            proxy: None,
             websocket: Arc::default(),
             guests: Arc::default(),
         }

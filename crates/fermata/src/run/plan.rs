@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fermata_spec::{Address, Protocol, Resources, SecurityContext};
+use fermata_spec::{Address, Protocol, ProxyVersion, Resources, SecurityContext};
 
 use super::event::InstanceName;
 use super::reference::expand;
@@ -172,6 +172,8 @@ pub enum Readiness {
 pub struct CheckPlan {
     /// What is done.
     pub act: Act,
+    /// How a connection says first that it is nobody's but the checker's: for what expects the PROXY protocol.
+    pub proxy: Option<ProxyVersion>,
     /// How long one try may take.
     pub timeout: Duration,
     /// Passes in a row that change "no" to "yes".

@@ -259,6 +259,7 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
     }
 
     fn check(&mut self, path: &str, service: &Service, check: &Check) -> Option<CheckPlan> {
+        let mut proxy = None;
         let act = match &check.kind {
             CheckKind::Exec(command) => Act::Exec(self.words(&format!("{path}.command"), command)?),
             over_network => {
@@ -267,11 +268,13 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
                     self.problems.push(Problem::new(path, "the service has no port to check; give the check a port"));
                     return None;
                 };
+                proxy = service.proxy_protocol.filter(|_| service.ports.iter().any(|one| one.container == port));
                 network_act(over_network, port)
             }
         };
         Some(CheckPlan {
             act,
+            proxy,
             timeout: check.timeout,
             success_threshold: check.success_threshold,
             failure_threshold: check.failure_threshold,

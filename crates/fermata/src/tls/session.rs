@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use fermata_wire::proxy::Tls;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
@@ -12,7 +13,7 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedConnectionCommon, UnbufferedStatus,
     WriteTraffic,
 };
-use rustls::{ClientConfig, CommonState, Error, ServerConfig};
+use rustls::{ClientConfig, CommonState, Error, ProtocolVersion, ServerConfig};
 
 /// What a record adds to its payload at most: 5 bytes of head, 8 of TLS 1.2's nonce, 16 of tag, 1 of TLS 1.3's type.
 const RECORD_OVERHEAD: usize = 30;
@@ -76,6 +77,15 @@ impl Session {
 
     fn new(end: End) -> Session {
         Session { end, partial: Vec::new(), peer_closed: false, said_close: false, failed: false }
+    }
+
+    /// The version of TLS.
+    pub fn version(&self) -> Tls {
+        match self.facts().protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => Tls::V1_2,
+            Some(ProtocolVersion::TLSv1_3) => Tls::V1_3,
+            _ => Tls::Other,
+        }
     }
 
     /// rustls' facts of the connection: version, cipher suite, ALPN.

@@ -3,10 +3,10 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use fermata_wire::proxy::Tls;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
-use rustls::ProtocolVersion;
 
 use super::record::{EndRecord, Length};
 use super::tick::{Fraction, Tick, Trip};
@@ -220,10 +220,10 @@ impl End {
 
     /// The version of TLS that is spoken here, as people write it.
     pub(super) fn tls_version(&self) -> Option<&'static str> {
-        match self.tls.as_ref()?.facts().protocol_version()? {
-            ProtocolVersion::TLSv1_2 => Some("1.2"),
-            ProtocolVersion::TLSv1_3 => Some("1.3"),
-            _ => None,
+        match self.tls.as_ref()?.version() {
+            Tls::V1_2 => Some("1.2"),
+            Tls::V1_3 => Some("1.3"),
+            Tls::Other => None,
         }
     }
 

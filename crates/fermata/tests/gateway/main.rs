@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod announced;
 mod bad_input;
 mod errors;
 mod forwarded;

@@ -76,12 +76,17 @@ impl Site {
 
     /// A client with another address of this machine (all of 127.0.0.0/8 is loopback, RFC 1122 3.2.1.3).
     pub fn connect_from(&self, address: [u8; 4]) -> Talk {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::from((address, 0)).into()).expect("the address is this machine's");
-        let gateway = SocketAddr::from((Ipv4Addr::LOCALHOST, self.http));
-        socket.connect(&gateway.into()).expect("the port accepts connections");
-        TcpStream::from(socket).into()
+        from(address, self.http)
     }
+}
+
+/// A client with another address of this machine, of any gateway on it.
+pub fn from(address: [u8; 4], port: u16) -> Talk {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((address, 0)).into()).expect("the address is this machine's");
+    let gateway = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    socket.connect(&gateway.into()).expect("the port accepts connections");
+    TcpStream::from(socket).into()
 }
 
 /// A file with one service that already runs.

@@ -136,7 +136,15 @@ async fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
 
 fn plan(act: Act, timeout: Duration) -> CheckPlan {
     let period = Duration::from_millis(50);
-    CheckPlan { act, timeout, success_threshold: 1, failure_threshold: 1, initial_delay: Duration::ZERO, period }
+    CheckPlan {
+        act,
+        proxy: None,
+        timeout,
+        success_threshold: 1,
+        failure_threshold: 1,
+        initial_delay: Duration::ZERO,
+        period,
+    }
 }
 
 fn over_http(scheme: Scheme, ask: Ask, at: At) -> Checker {

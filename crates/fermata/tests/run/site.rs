@@ -203,6 +203,7 @@ pub(crate) fn service(name: &str, command: &str) -> Service {
         service_account_name: None,
         balance: Balance::default(),
         sticky: Sticky::default(),
+        proxy_protocol: None,
         slow_start: None,
         rebalance: None,
         websocket: WebSocket::default(),

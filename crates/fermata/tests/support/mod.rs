@@ -8,10 +8,12 @@ mod fermata;
 mod peer;
 mod ports;
 mod process;
+mod proxies;
 mod tls;
 
 pub use fermata::{Ended, Fermata, Folder};
 pub use peer::Peer;
 pub use ports::free_port;
 pub use process::{PATIENCE, Process, until};
+pub use proxies::{haproxy, nginx, program};
 pub use tls::{TlsFront, trusting};

@@ -6,6 +6,7 @@
 mod elsewhere;
 mod names;
 mod ports;
+mod proxies;
 mod services;
 
 use crate::format::file::Sections;
@@ -23,6 +24,7 @@ pub(crate) fn check(sections: &Sections, reading: &Reading) {
     }
     names::check(&sections.services, reading);
     ports::check(sections, reading);
+    proxies::check(sections, reading);
 }
 
 /// The path of a service's key.

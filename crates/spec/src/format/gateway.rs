@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::grammar::{Key, Others, Section, Shape};
-use crate::model::Gateway;
+use crate::model::{Gateway, ProxyPorts};
 use crate::reader::Field;
+use crate::tree::Kind;
 
-use super::values::{self, COUNT, INTERVAL, IP, NETWORK, SIZE, SOCKET};
+use super::values::{self, COUNT, INTERVAL, IP, NETWORK, PORT, SIZE, SOCKET};
 
 /// `gateway`.
 pub(crate) const GATEWAY: Section = Section {
@@ -27,6 +28,15 @@ pub(crate) const GATEWAY: Section = Section {
             "trusted_proxies: [10.0.0.0/8]",
         )
         .own(),
+        Key::new(
+            "proxy_protocol",
+            PROXY_PORTS,
+            "Where trusted_proxies begin every connection with a header of the PROXY protocol, version 1 or 2, and are believed: on \
+             every public port, or on those of a list.",
+            "proxy_protocol: [8080, 8443]",
+        )
+        .own()
+        .default("false"),
         Key::new("max_connections", COUNT, "All tunnels and requests together.", "max_connections: 200000").own(),
         Key::new("tester", Shape::Flag, "The tester page at /.fermata/tester.", "tester: true")
             .own()
@@ -58,6 +68,9 @@ pub(crate) const GATEWAY: Section = Section {
     others: Others::Refused,
 };
 
+const PROXY_PORTS: Shape = Shape::Either(&[Shape::Flag, PORTS]);
+const PORTS: Shape = Shape::List(&PORT);
+
 /// The whole of `gateway`.
 pub(crate) fn read(field: &Field<'_>) -> Gateway {
     let default = Gateway::default();
@@ -77,6 +90,7 @@ pub(crate) fn read(field: &Field<'_>) -> Gateway {
     Gateway {
         bind: bind.unwrap_or(default.bind),
         trusted_proxies: trusted.iter().filter_map(|field| field.parse(values::network)).collect(),
+        proxy_protocol: fields.get("proxy_protocol").map(|field| proxy_ports(&field)).unwrap_or_default(),
         max_connections: fields.get("max_connections").and_then(|field| field.integer()),
         tester: fields.get("tester").and_then(|field| field.flag()),
         status: fields.get("status").and_then(|field| field.parse(|text| text.parse().ok())),
@@ -84,5 +98,16 @@ pub(crate) fn read(field: &Field<'_>) -> Gateway {
         connect_timeout: duration("connect_timeout", default.connect_timeout),
         answer_timeout: duration("answer_timeout", default.answer_timeout),
         max_head: max_head.unwrap_or(default.max_head),
+    }
+}
+
+fn proxy_ports(field: &Field<'_>) -> ProxyPorts {
+    match field.node.kind {
+        Kind::List(_) => {
+            let ports = Field { shape: &PORTS, ..field.clone() }.items();
+            ProxyPorts::Some(ports.iter().filter_map(super::ports::port).collect())
+        }
+        _ if field.flag() == Some(true) => ProxyPorts::All,
+        _ => ProxyPorts::None,
     }
 }

@@ -64,6 +64,8 @@ pub struct Gateway {
     pub bind: Vec<IpAddr>,
     /// Whose X-Forwarded-* and PROXY protocol are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Where trusted proxies begin every connection with a header of the PROXY protocol.
+    pub proxy_protocol: ProxyPorts,
     /// All tunnels and requests together. Default: no limit but descriptors.
     pub max_connections: Option<u32>,
     /// `tester`; `None`: on loopback addresses only.
@@ -85,6 +87,7 @@ impl Default for Gateway {
         Gateway {
             bind: vec![IpAddr::from([0, 0, 0, 0]), IpAddr::from([0u16; 8])],
             trusted_proxies: Vec::new(),
+            proxy_protocol: ProxyPorts::None,
             max_connections: None,
             tester: None,
             status: None,
@@ -94,6 +97,38 @@ impl Default for Gateway {
             max_head: 32 * 1024,
         }
     }
+}
+
+/// `proxy_protocol` of the gateway: public ports, UDP apart.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ProxyPorts {
+    /// Nowhere.
+    #[default]
+    None,
+    /// On every port.
+    All,
+    /// On these.
+    Some(Vec<u16>),
+}
+
+impl ProxyPorts {
+    /// Whether a port is one of them.
+    pub fn includes(&self, port: u16) -> bool {
+        match self {
+            ProxyPorts::None => false,
+            ProxyPorts::All => true,
+            ProxyPorts::Some(ports) => ports.contains(&port),
+        }
+    }
+}
+
+/// A version of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Binary; it also tells whether the client came over TLS.
+    V2,
 }
 
 /// An address range in CIDR notation; a single address is /32 or /128.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Constraints, Health, Volume, WebSocket};
+use super::{Constraints, Health, ProxyVersion, Volume, WebSocket};
 
 /// One service.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +54,8 @@ pub struct Service {
     pub balance: Balance,
     /// Whether a visitor stays on one instance.
     pub sticky: Sticky,
+    /// Every connection to an instance begins with who the client is.
+    pub proxy_protocol: Option<ProxyVersion>,
     /// A new instance gets its full share after this long. `None`: at once.
     pub slow_start: Option<Duration>,
     /// The surplus of the others is closed over this time when instances were added. `None`: it stays.

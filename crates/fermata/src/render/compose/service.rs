@@ -264,6 +264,7 @@ fn elsewhere(at: &str, gaps: &mut Gaps<'_>) {
         ("traffic_matches", "compose tells no names apart"),
         ("balance", "compose balances nothing"),
         ("sticky", "compose pins no visitors"),
+        ("proxy_protocol", "compose publishes ports as they are, and tells nobody who the client is"),
         ("websocket", "compose holds, watches and drains no tunnels"),
     ] {
         gaps.left_out_if_there(&format!("{at}.{key}"), why, gateway);

@@ -136,6 +136,11 @@ fn elsewhere(service: &Service, entrance: Entrance, gaps: &mut Gaps<'_>) {
     ] {
         gaps.left_out_if_there(&format!("{at}.{key}"), why, instead);
     }
+    if service.proxy_protocol.is_some() {
+        let (why, instead) =
+            ("no entrance says the PROXY protocol to pods", "have the program take its clients from X-Forwarded-For");
+        gaps.refused(&format!("{at}.proxy_protocol"), why, instead);
+    }
     if entrance == Entrance::Edge {
         if service.sticky == Sticky::Cookie {
             let why = "Fermata sees one cluster address, behind which Kubernetes chooses the pod";

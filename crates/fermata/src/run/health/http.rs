@@ -18,8 +18,9 @@ const MAX_HEAD: usize = 32 * 1024;
 /// How long a service may take to answer the Close that ends a handshake's WebSocket.
 const CLOSE_GRACE: Duration = Duration::from_millis(500);
 
-/// Asks once.
+/// Asks once, on a connection to `at`.
 pub(super) async fn ask(
+    mut stream: Box<dyn Stream>,
     at: &At,
     scheme: Scheme,
     ask: Ask,
@@ -29,7 +30,6 @@ pub(super) async fn ask(
     let path = path(endpoint)?;
     let host = host(at, headers);
     let request = request(&path, &host, ask, headers)?;
-    let mut stream = at.connect().await?;
     if scheme == Scheme::Https {
         stream = tls::connect(stream, at, &host).await?;
     }

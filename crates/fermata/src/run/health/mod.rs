@@ -14,9 +14,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use fermata_wire::proxy;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+
+use crate::net::proxy_version;
 
 use super::docker::{Container, Inside};
 use super::plan::{Act, Ask, CheckPlan, Launch, Scheme};
@@ -43,6 +46,8 @@ pub enum Verdict {
 #[derive(Debug, Clone)]
 pub struct Checker {
     aim: Aim,
+    /// What a connection begins with.
+    first: Vec<u8>,
     timeout: Duration,
     success_threshold: u32,
     failure_threshold: u32,
@@ -92,6 +97,7 @@ impl Checker {
         };
         Checker {
             aim,
+            first: plan.proxy.map(|version| proxy::write(proxy_version(version), None)).unwrap_or_default(),
             timeout: plan.timeout,
             success_threshold: plan.success_threshold,
             failure_threshold: plan.failure_threshold,
@@ -113,6 +119,7 @@ impl Checker {
     fn soon(aim: Aim) -> Checker {
         Checker {
             aim,
+            first: Vec::new(),
             timeout: Duration::from_secs(5),
             success_threshold: 1,
             failure_threshold: 1,
@@ -125,15 +132,16 @@ impl Checker {
     pub async fn once(&self) -> Result<(), String> {
         let tried = async {
             match &self.aim {
-                Aim::Tcp(at) => at.connect().await.map(drop),
+                Aim::Tcp(at) => at.connect(&self.first).await.map(drop),
                 Aim::Http { at, scheme, ask, endpoint, headers } => {
-                    http::ask(at, *scheme, *ask, endpoint, headers).await
+                    let stream = at.connect(&self.first).await?;
+                    http::ask(stream, at, *scheme, *ask, endpoint, headers).await
                 }
                 Aim::Exec(Errand(Where::Here(launch))) => exec::run(launch).await,
                 Aim::Exec(Errand(Where::Inside(inside))) => inside.run().await,
                 Aim::Image { container, otherwise } => match (container.health().await, otherwise) {
                     (Some(says), _) => says,
-                    (None, Some(at)) => at.connect().await.map(drop),
+                    (None, Some(at)) => at.connect(&self.first).await.map(drop),
                     (None, None) => Ok(()),
                 },
             }
@@ -166,12 +174,17 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl At {
-    async fn connect(&self) -> Result<Box<dyn Stream>, String> {
-        let connected: io::Result<Box<dyn Stream>> = match self {
-            At::Tcp(address) => TcpStream::connect(address).await.map(|stream| Box::new(stream) as Box<dyn Stream>),
-            At::Unix(path) => UnixStream::connect(path).await.map(|stream| Box::new(stream) as Box<dyn Stream>),
+    /// A connection that begins with these bytes.
+    async fn connect(&self, first: &[u8]) -> Result<Box<dyn Stream>, String> {
+        let connected = async {
+            let mut stream: Box<dyn Stream> = match self {
+                At::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+                At::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            };
+            stream.write_all(first).await?;
+            Ok(stream)
         };
-        connected.map_err(|err| match err.kind() {
+        connected.await.map_err(|err: io::Error| match err.kind() {
             io::ErrorKind::ConnectionRefused => format!("nothing listens at {self}"),
             _ => format!("{self} cannot be connected to: {err}"),
         })

@@ -70,6 +70,20 @@ codes! {
         wrong: "services:\n  web:\n    image: nginx\n    ports: [{container: 80, tcp: 80, https: 443}]\ntls:\n  acme: {domains: [app.example.com]}\n",
         right: "services:\n  web:\n    image: nginx\n    ports: [{container: 80, http: 80, https: 443}]\ntls:\n  acme: {domains: [app.example.com]}\n",
     }
+    PROXY_UNTRUSTED = Warning "W-PROXY-UNTRUSTED" {
+        title: "PROXY protocol from nobody",
+        text: "A header of the PROXY protocol says who the client is, so it is believed only from the addresses of \
+               gateway.trusted_proxies. Where that names nobody, every header is refused.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\ngateway: {proxy_protocol: true}\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\ngateway: {proxy_protocol: true, trusted_proxies: [10.0.0.0/8]}\n",
+    }
+    PROXY_PORT = Warning "W-PROXY-PORT" {
+        title: "PROXY protocol where no connection is",
+        text: "The protocol stands at the beginning of a TCP connection: gateway.proxy_protocol lists public http, https and tcp \
+               ports of the file, and proxy_protocol of a service has no effect on UDP.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\ngateway: {proxy_protocol: [8080], trusted_proxies: [10.0.0.0/8]}\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\ngateway: {proxy_protocol: [80], trusted_proxies: [10.0.0.0/8]}\n",
+    }
     MATCH = Error "E-MATCH" {
         title: "not a server name",
         text: "traffic_matches has names as browsers ask for them: without scheme, port and path. One leading *. matches every name \

@@ -1,7 +1,7 @@
 //! Keys of a service whose value is one word of a few.
 
 use crate::grammar::{Shape, Word};
-use crate::model::{Balance, Sticky, Workload};
+use crate::model::{Balance, ProxyVersion, Sticky, Workload};
 use crate::reader::{Field, Fields};
 
 pub(super) const WORKLOAD: Shape = Shape::Choice(&[
@@ -33,6 +33,22 @@ pub(super) const STICKY: Shape = Shape::Choice(&[
     Word { word: "cookie", about: "A cookie pins the visitor." },
     Word { word: "off", about: "Each request is balanced on its own." },
 ]);
+
+/// `proxy_protocol` of what connections go to.
+pub(crate) const PROXY_VERSION: Shape = Shape::Choice(&[
+    Word { word: "v1", about: "A line of text." },
+    Word { word: "v2", about: "Binary; it also tells whether the client came over TLS." },
+    Word { word: "off", about: "Connections begin with the client's own bytes." },
+]);
+
+/// `proxy_protocol` of what connections go to.
+pub(crate) fn proxy_version(fields: &Fields<'_>) -> Option<ProxyVersion> {
+    match fields.get("proxy_protocol").and_then(|field| field.choice())? {
+        "v1" => Some(ProxyVersion::V1),
+        "v2" => Some(ProxyVersion::V2),
+        _ => None,
+    }
+}
 
 pub(super) fn workload(fields: &Fields<'_>) -> Workload {
     match fields.get("type").and_then(|field| field.choice()) {

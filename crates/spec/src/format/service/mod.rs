@@ -13,7 +13,7 @@ use labels::{TAGS, annotations, tags};
 use security::{SECURITY_CONTEXT, security_context};
 use source::{command, source};
 
-pub(crate) use choices::{BALANCE, balance};
+pub(crate) use choices::{BALANCE, PROXY_VERSION, balance, proxy_version};
 
 use crate::grammar::{Actor, Key, Now, OldKey, Others, Section, Shape};
 use crate::model::{Service, WebSocket};
@@ -175,6 +175,14 @@ pub(crate) const SERVICE: Section = Section {
         .default("off"),
         Key::new("sticky", STICKY, "Whether a visitor stays on one instance.", "sticky: cookie").own().default("off"),
         Key::new(
+            "proxy_protocol",
+            PROXY_VERSION,
+            "Every connection to an instance begins with a header of the PROXY protocol, which says who the client is.",
+            "proxy_protocol: v2",
+        )
+        .own()
+        .default("off"),
+        Key::new(
             "websocket",
             Shape::Section(&WEBSOCKET),
             "What is done with this service's tunnels.",
@@ -266,6 +274,7 @@ pub(crate) fn read(name: &str, field: &Field<'_>) -> Option<Service> {
         service_account_name: text("service_account_name"),
         balance: fields.get("balance").and_then(|field| balance(&field)).unwrap_or_default(),
         sticky: sticky(&fields),
+        proxy_protocol: proxy_version(&fields),
         slow_start: timeout("slow_start"),
         rebalance: timeout("rebalance"),
         websocket: fields.get("websocket").map_or_else(WebSocket::default, |field| websocket::read(&field)),
