@@ -1,4 +1,5 @@
 //! A Docker Engine of the test's own, with images made of the `fermata` that is tested: no registry is needed.
+#![allow(dead_code, reason = "each test binary uses its own part of it")]
 
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
@@ -51,16 +52,34 @@ impl Engine {
 
     /// Makes an image of the `fermata` that is tested and the libraries that it is linked to.
     pub(crate) fn import(&self, name: &str, changes: &[&str]) {
-        let (repository, tag) = name.split_once(':').unwrap();
         let mut all = vec!["ENTRYPOINT [\"/fermata\"]"];
         all.extend(changes);
+        self.import_tar(name, self.root_fs(), &all);
+    }
+
+    /// Makes an image without programs, in which those of a mounted /usr can run.
+    pub(crate) fn import_bare(&self, name: &str) {
+        let root = self.folder.path().join("bare");
+        std::fs::create_dir(&root).unwrap();
+        for folder in ["usr", "tmp"] {
+            std::fs::create_dir(root.join(folder)).unwrap();
+        }
+        // As Debian has them (usr-is-merged).
+        for folder in ["bin", "lib", "lib64"] {
+            std::os::unix::fs::symlink(format!("usr/{folder}"), root.join(folder)).unwrap();
+        }
+        self.import_tar(name, output(Command::new("tar").arg("-C").arg(root).args(["-c", "."])), &[]);
+    }
+
+    fn import_tar(&self, name: &str, tar: Vec<u8>, changes: &[&str]) {
+        let (repository, tag) = name.split_once(':').unwrap();
         let options = CreateImageOptionsBuilder::default()
             .from_src("-")
             .repo(repository)
             .tag(tag)
-            .changes(all.into_iter().map(str::to_owned).collect())
+            .changes(changes.iter().map(|&change| change.to_owned()).collect())
             .build();
-        let body = bollard::body_full(self.root_fs().into());
+        let body = bollard::body_full(tar.into());
         let steps = self.docker.create_image(Some(options), Some(body), None);
         self.runtime.block_on(steps.try_collect::<Vec<_>>()).expect("an image can be imported");
     }

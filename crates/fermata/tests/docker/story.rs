@@ -1,10 +1,7 @@
 //! Containers are started, reached, scaled, replaced and stopped, under tunnels that live meanwhile.
 
-use futures_util::{SinkExt, StreamExt};
-use tokio_tungstenite::tungstenite::Message;
-
 use crate::engine::{Engine, IMAGE};
-use crate::support::{Folder, free_port, until};
+use crate::support::{Folder, free_port, hold, until};
 
 const TUNNELS: usize = 200;
 
@@ -35,41 +32,6 @@ services:
 gateway: {{bind: [127.0.0.1]}}
 "
     )
-}
-
-/// Holds tunnels open until they are closed, and gives how each of them was.
-fn hold(http: u16) -> impl FnOnce() -> Vec<String> {
-    let (opened, open) = std::sync::mpsc::channel();
-    let holding = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut tunnels = Vec::new();
-            for _ in 0..TUNNELS {
-                let url = format!("ws://127.0.0.1:{http}/");
-                let (mut socket, _) = tokio_tungstenite::connect_async(url).await.expect("a tunnel opens");
-                socket.send(Message::text("hold this")).await.expect("a tunnel takes a message");
-                tunnels.push(async move {
-                    loop {
-                        match socket.next().await {
-                            Some(Ok(Message::Close(Some(close)))) => return u16::from(close.code).to_string(),
-                            Some(Ok(_)) => {}
-                            Some(Err(error)) => return error.to_string(),
-                            None => return "1006".to_owned(),
-                        }
-                    }
-                });
-            }
-            opened.send(()).unwrap();
-            futures_util::future::join_all(tunnels).await
-        })
-    });
-    open.recv().expect("all tunnels open");
-    move || {
-        let mut ends = holding.join().expect("tunnels are held");
-        ends.sort();
-        ends.dedup();
-        ends
-    }
 }
 
 #[test]
@@ -103,7 +65,7 @@ fn a_service_of_containers_is_reached_scaled_and_redeployed_and_every_tunnel_is_
     assert_eq!((mounts[0].source.as_deref(), mounts[0].read_only), (Some("/usr/share"), Some(true)));
     assert_eq!(engine.networks(), [label("fermata.project")]);
 
-    let ends = hold(http);
+    let ends = hold(http, TUNNELS);
     let (code, said) = ask(&["redeploy", "web", "--image", "fermata-test:bad"]);
     assert_eq!(code, Some(1), "{said}");
     // Whether it ends before or after its address is known is a matter of luck.
@@ -118,7 +80,7 @@ fn a_service_of_containers_is_reached_scaled_and_redeployed_and_every_tunnel_is_
 
     assert_eq!(ask(&["scale", "web=+2"]).0, Some(0));
     assert_eq!(engine.containers().len(), 4);
-    let ends = hold(http);
+    let ends = hold(http, TUNNELS);
     assert_eq!(ask(&["scale", "web=-3"]).0, Some(0));
     until("the others are gone", || engine.containers().len() == 1);
     assert_eq!(ask(&["stop"]).0, Some(0));

@@ -10,6 +10,7 @@ mod ports;
 mod process;
 mod proxies;
 mod tls;
+mod tunnels;
 
 pub use fermata::{Ended, Fermata, Folder};
 pub use peer::Peer;
@@ -17,3 +18,4 @@ pub use ports::free_port;
 pub use process::{PATIENCE, Process, until};
 pub use proxies::{haproxy, nginx, program};
 pub use tls::{TlsFront, trusting};
+pub use tunnels::hold;
