@@ -220,7 +220,7 @@ impl Pools {
             | Event::Stopped(instance) => self.remove(&instance.service, &instance.to_string()),
             Event::Swept { .. }
             | Event::Trouble(_)
-            | Event::Progress(_)
+            | Event::Progress { .. }
             | Event::Starting(_)
             | Event::Found { .. }
             | Event::Waiting { .. } => {}

@@ -142,6 +142,11 @@ impl Rollout {
         Some(self.give_up(reason))
     }
 
+    /// Whether it is this instance that it waits for.
+    pub fn is_of(&self, instance: &InstanceName) -> bool {
+        self.starting.contains(instance)
+    }
+
     /// Whether it waits for new instances to become ready.
     pub fn is_starting(&self) -> bool {
         !self.starting.is_empty()

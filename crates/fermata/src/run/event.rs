@@ -42,7 +42,12 @@ pub enum Event {
     /// Something that hinders nothing now, but that somebody should look at.
     Trouble(String),
     /// Something that takes its time, or that was found as it should be.
-    Progress(String),
+    Progress {
+        /// Whose, if it is one instance's.
+        about: Option<InstanceName>,
+        /// What.
+        text: String,
+    },
     /// The process is being started.
     Starting(InstanceName),
     /// It runs since an earlier Fermata and goes on.
@@ -115,7 +120,8 @@ impl fmt::Display for Event {
             Event::Swept { instance, group } => {
                 write!(out, "ended {instance}, process group {group}, which an earlier run left behind")
             }
-            Event::Trouble(text) | Event::Progress(text) => out.write_str(text),
+            Event::Trouble(text) | Event::Progress { about: None, text } => out.write_str(text),
+            Event::Progress { about: Some(instance), text } => write!(out, "{instance}: {text}"),
             Event::Starting(instance) => write!(out, "{instance} starts"),
             Event::Found { instance, .. } => write!(out, "{instance}: its container of an earlier run goes on"),
             Event::Waiting { instance, reason } => write!(out, "{instance} is still not ready: {reason}"),

@@ -124,7 +124,7 @@ impl Herald {
 
     /// Something about it that takes its time.
     pub(super) fn progress(&self, text: impl std::fmt::Display) {
-        self.tell(Event::Progress(format!("{}: {text}", self.instance)));
+        self.tell(Event::Progress { about: Some(self.instance.clone()), text: text.to_string() });
     }
 
     /// How long ago it was started.

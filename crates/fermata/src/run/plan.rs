@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fermata_spec::{Address, Protocol, ProxyVersion, Resources, SecurityContext};
+use tokio::sync::OnceCell;
 
 use super::event::InstanceName;
 use super::reference::expand;
@@ -55,12 +56,14 @@ pub enum Housing {
 }
 
 /// What a container has beside its program, health and ports.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerPlan {
     /// What all containers of this file belong to, and the name of their network.
     pub project: Arc<str>,
     /// The image.
-    pub image: String,
+    pub image: ImagePlan,
+    /// What that was when the first container was made of it.
+    pub settled: Settled,
     /// Who it runs as, and what it may.
     pub security: SecurityContext,
     /// What it gets for certain.
@@ -77,8 +80,63 @@ pub struct ContainerPlan {
     pub pre_stop: Option<Vec<Value>>,
 }
 
+/// Where an image comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImagePlan {
+    /// It has this name: the engine has it, or pulls it.
+    Named(String),
+    /// It is built.
+    Built(BuildPlan),
+}
+
+/// What an image is built from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildPlan {
+    /// What it is called then.
+    pub name: String,
+    /// The folder that the build sees.
+    pub root: PathBuf,
+    /// The Dockerfile, from there.
+    pub dockerfile: String,
+}
+
+/// The id of the image that containers of one plan are made of, once that has been found out: an image's name may mean
+/// another one later, and a source be edited, but an instance that ends and starts again must not change by that. It is
+/// shared by all copies of a plan, and no part of what is planned: two plans are equal whatever is in here.
+#[derive(Debug, Clone, Default)]
+pub struct Settled(pub(super) Arc<OnceCell<String>>);
+
+impl PartialEq for Settled {
+    fn eq(&self, _: &Settled) -> bool {
+        true
+    }
+}
+
+impl Eq for Settled {}
+
+impl ImagePlan {
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        match self {
+            ImagePlan::Named(name) => name,
+            ImagePlan::Built(build) => &build.name,
+        }
+    }
+}
+
+impl fmt::Display for ImagePlan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ImagePlan::Named(name) => out.write_str(name),
+            ImagePlan::Built(build) => {
+                write!(out, "{}, built from {}", build.name, build.root.join(&build.dockerfile).display())
+            }
+        }
+    }
+}
+
 /// One volume of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountPlan {
     /// What of this machine; nothing: an empty volume of the container's own.
     pub host: Option<PathBuf>,
@@ -249,7 +307,7 @@ pub struct Surroundings {
 }
 
 /// A resolved value.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
     /// What the program gets.
     pub text: String,

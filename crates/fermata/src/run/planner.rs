@@ -11,8 +11,8 @@ use fermata_spec::{Address, Check, CheckKind, Health, Service, Source, Spec, Vol
 
 use super::event::InstanceName;
 use super::plan::{
-    Act, Ask, CheckPlan, ContainerPlan, HealthPlan, Housing, InstancePlan, Local, MountPlan, Plan, PortPlan, Problem,
-    Program, Readiness, RunningPlan, Scheme, ServicePlan, Surroundings, Value,
+    Act, Ask, BuildPlan, CheckPlan, ContainerPlan, HealthPlan, Housing, ImagePlan, InstancePlan, Local, MountPlan,
+    Plan, PortPlan, Problem, Program, Readiness, RunningPlan, Scheme, ServicePlan, Settled, Surroundings, Value,
 };
 use super::variables::Variables;
 use super::{conflicts, ports};
@@ -53,11 +53,20 @@ impl Plan {
                 Source::Command(command) => plan.services.extend(planner.started(place, service, command)),
                 Source::Running(addresses) => plan.running.push(planner.running(place, service, addresses)),
                 Source::Image { image, command } => {
+                    let image = ImagePlan::Named(image.clone());
                     plan.services.extend(planner.contained(place, service, image, command.as_deref()));
                 }
-                Source::Build { .. } => planner.problems.push(Problem::new(
-                    format!("services.{}", service.name),
-                    "images cannot be built yet; build it (docker build -t NAME .) and give the service image: NAME",
+                Source::Build { root: Some(root), dockerfile, command, .. } => {
+                    let image = planner.built(service, root, dockerfile.as_deref());
+                    plan.services.extend(planner.contained(place, service, image, command.as_deref()));
+                }
+                Source::Build { git_url, .. } => planner.problems.push(Problem::new(
+                    format!(
+                        "services.{}.{}",
+                        service.name,
+                        if git_url.is_some() { "git_url" } else { "dockerfile_path" }
+                    ),
+                    "source is not fetched here; clone it, and say in build_root where it is",
                 )),
             }
         }
@@ -124,11 +133,20 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
         })
     }
 
+    fn built(&self, service: &Service, root: &str, dockerfile: Option<&str>) -> ImagePlan {
+        ImagePlan::Built(BuildPlan {
+            // Names of images are in lower case (distribution/reference).
+            name: format!("{}-{}", self.project, service.name.to_lowercase()),
+            root: self.folder.join(root),
+            dockerfile: dockerfile.unwrap_or("Dockerfile").to_owned(),
+        })
+    }
+
     fn contained(
         &mut self,
         place: usize,
         service: &'a Service,
-        image: &str,
+        image: ImagePlan,
         command: Option<&'a str>,
     ) -> Option<ServicePlan> {
         // In a container neither the caller's environment nor its folder means anything.
@@ -154,7 +172,8 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
             volumes.map(|(number, volume)| self.mount(&at(&format!("volumes[{number}]")), volume)).collect();
         let container = ContainerPlan {
             project: self.project.clone(),
-            image: image.to_owned(),
+            image,
+            settled: Settled::default(),
             security: service.security_context.clone(),
             requests: service.constraints.requests,
             limits: service.constraints.limits,
@@ -286,7 +305,7 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
 
 /// Whether Fermata starts its instances.
 fn is_started(service: &Service) -> bool {
-    matches!(service.source, Source::Command(_) | Source::Image { .. })
+    matches!(service.source, Source::Command(_) | Source::Image { .. } | Source::Build { .. })
 }
 
 fn network_act(kind: &CheckKind, port: u16) -> Act {

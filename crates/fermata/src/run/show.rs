@@ -84,7 +84,7 @@ fn started(service: &ServicePlan) -> Block {
     let hook = |command: Option<&Vec<_>>| command.map(|command| word(command)).into_iter().collect();
     let folder = surroundings.folder.display().to_string();
     let rows = vec![
-        ("image", container.iter().map(|container| container.image.clone()).collect()),
+        ("image", container.iter().map(|container| container.image.to_string()).collect()),
         ("command", words(&service.program.words)),
         ("folder", if folder.is_empty() { Vec::new() } else { vec![folder] }),
         ("variables", variables.collect()),

@@ -191,7 +191,7 @@ impl Supervisor {
         let at = format!("services.{first}.image");
         let engine = self.shared.engine().await.map_err(|why| vec![Problem::new(at, why)])?;
         self.clear(&[&project]).await;
-        docker::reconcile(&engine, &project, plans, |text| self.tell(Event::Progress(text))).await
+        docker::reconcile(&engine, &project, plans, |text| self.tell(Event::Progress { about: None, text })).await
     }
 
     /// Removes what there may be of the containers of every project but those that are wanted.
@@ -200,7 +200,9 @@ impl Supervisor {
         let unwanted = projects.iter().flatten().filter(|project| !wanted.contains(&project.as_str()));
         for project in unwanted {
             let cleared = match self.shared.engine().await {
-                Ok(engine) => docker::clear(&engine, project, |text| self.tell(Event::Progress(text))).await,
+                Ok(engine) => {
+                    docker::clear(&engine, project, |text| self.tell(Event::Progress { about: None, text })).await
+                }
                 Err(why) => Err(format!("containers of {project} may still be there: {why}")),
             };
             if let Err(trouble) = cleared.and_then(|()| self.projects.end(project)) {

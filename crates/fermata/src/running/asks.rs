@@ -13,7 +13,7 @@ use crate::admin::{
     TunnelFigures,
 };
 use crate::public::PublicPort;
-use crate::run::plan::{ContainerPlan, Housing};
+use crate::run::plan::{ContainerPlan, Housing, ImagePlan, Settled};
 use crate::run::{Keep, Line};
 use crate::running::Notice;
 use crate::tunnel::{Change, Departure, Entry, Kind, TunnelId, Which};
@@ -175,10 +175,16 @@ impl Running {
                     return asking.refuse(reason).await;
                 };
                 let what = format!("redeployed {name} as {image}; put that into the file, or the next up goes back");
+                let image = ImagePlan::Named(image);
                 plan.housing = Housing::Container(Arc::new(ContainerPlan { image, ..ContainerPlan::clone(container) }));
                 what
             }
         };
+        if let Housing::Container(container) = &plan.housing {
+            // What its image is now, and not what it was.
+            let settled = Settled::default();
+            plan.housing = Housing::Container(Arc::new(ContainerPlan { settled, ..ContainerPlan::clone(container) }));
+        }
         self.replace(plan, what, Some(asking)).await;
     }
 
@@ -203,7 +209,7 @@ impl Running {
             let endpoints = self.pools.endpoints(&service.name);
             let own = self.instances.iter().filter(|(_, seen)| seen.service == service.name);
             let image = self.plans.get(&service.name).and_then(|plan| match &plan.housing {
-                Housing::Container(container) => Some(container.image.clone()),
+                Housing::Container(container) => Some(container.image.name().to_owned()),
                 Housing::Machine => None,
             });
             let instances = own.map(|(name, seen)| InstanceRow {

@@ -12,7 +12,7 @@ use crate::admin::{Asking, Reply};
 use crate::app::StartError;
 use crate::rebalance;
 use crate::rollout::{Pace, Rollout, SoFar, Step};
-use crate::run::plan::{Company, ServicePlan};
+use crate::run::plan::{Company, Housing, ServicePlan};
 use crate::run::{Event, InstanceName, Line};
 use crate::running::Notice;
 use crate::tunnel::Which;
@@ -45,6 +45,13 @@ impl Running {
     /// Tells every rollout what has happened.
     pub(super) async fn follow_rollouts(&mut self, event: &Event) {
         for at in (0..self.rollouts.len()).rev() {
+            if let Event::Progress { about: Some(instance), text } = event
+                && self.rollouts[at].rollout.is_of(instance)
+            {
+                // An image may take long to come.
+                self.rollouts[at].ready_by = Instant::now() + READY_WITHIN;
+                self.progress(at, text.clone()).await;
+            }
             if let Some(step) = self.rollouts[at].rollout.follow(event) {
                 self.take(at, step).await;
             }
@@ -232,7 +239,7 @@ impl Running {
         }
         let Some(before) = before else { return self.refuse(asking, text).await };
         self.plans.insert(before.name.clone(), before.clone());
-        let is_other = (&before.housing, &before.program) != (&plan.housing, &plan.program);
+        let is_other = before.program != plan.program || matches!(plan.housing, Housing::Container(_));
         // Those of the same make do as well as those that went for them.
         let (leave, missing) = if is_other {
             (so_far.new, so_far.gone)

@@ -41,7 +41,7 @@ pub(super) fn note(instances: &mut BTreeMap<String, Seen>, event: &Event) {
         Event::Exited { instance, .. } => (instance, "waiting"),
         Event::Stopping(instance) => (instance, "stopping"),
         Event::Stopped(instance) => return drop(instances.remove(&instance.to_string())),
-        Event::Swept { .. } | Event::Trouble(_) | Event::Progress(_) => return,
+        Event::Swept { .. } | Event::Trouble(_) | Event::Progress { .. } => return,
     };
     let seen = instances.entry(instance.to_string()).or_insert_with(|| Seen {
         service: instance.service.clone(),

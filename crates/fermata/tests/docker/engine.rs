@@ -86,6 +86,11 @@ impl Engine {
 
     /// The file system of an image, as tar(1) writes it.
     fn root_fs(&self) -> Vec<u8> {
+        output(Command::new("tar").arg("-C").arg(self.root()).args(["-c", "."]))
+    }
+
+    /// The same as a folder.
+    pub(crate) fn root(&self) -> PathBuf {
         let root = self.folder.path().join("root");
         if !root.exists() {
             std::fs::create_dir(&root).unwrap();
@@ -96,7 +101,7 @@ impl Engine {
             output(Command::new("cp").args(["--parents", "--dereference"]).args(libraries).arg(&root));
             output(Command::new("strip").arg("-o").arg(root.join("fermata")).arg(program));
         }
-        output(Command::new("tar").arg("-C").arg(root).args(["-c", "."]))
+        root
     }
 
     /// Stops the engine and starts it again: its containers end with it.

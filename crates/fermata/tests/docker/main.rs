@@ -5,6 +5,7 @@
 mod support;
 
 mod adoption;
+mod build;
 mod engine;
 mod obstacles;
 mod story;

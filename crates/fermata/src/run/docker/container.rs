@@ -62,12 +62,12 @@ impl Container {
         ports: &Ports,
         tell: impl Fn(String),
     ) -> Result<Begun, String> {
-        let image = engine.image(&plan.image, tell).await?;
+        let image = engine.image(plan, tell).await?;
         keeps_its_user(plan, &image)?;
         if plan.security.host_network != Some(true) {
             engine.network(&plan.project).await?;
         }
-        let image = image.id.unwrap_or_else(|| plan.image.clone());
+        let image = image.id.unwrap_or_else(|| plan.image.name().to_owned());
         let recipe = Recipe::of(service, plan, &instance.ports, &image, engine.reach);
         let inside = |words: &Vec<Value>| service.words_inside(words, &instance.ports);
         let (id, origin) = match find(engine, &recipe, &instance.name).await? {
@@ -348,7 +348,7 @@ fn keeps_its_user(plan: &ContainerPlan, image: &ImageInspect) -> Result<(), Stri
         return Err(format!(
             "security_context says run_as_non_root, and the image {} runs as root; give it a USER, or write \
              run_as_user",
-            plan.image
+            plan.image.name()
         ));
     }
     Ok(())

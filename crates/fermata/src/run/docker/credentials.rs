@@ -1,6 +1,6 @@
 //! What `docker login` has written down: who the user is at a registry (~/.docker/config.json).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -41,14 +41,32 @@ struct Kept {
 /// The user's credentials at the registry of `image`, if there are any. What cannot be read is as if it were not there: the
 /// registry then says what it wants.
 pub(super) async fn of(image: &str) -> Option<DockerCredentials> {
-    let text = tokio::fs::read_to_string(file()?).await.ok()?;
-    let config: Config = serde_json::from_str(&text).ok()?;
+    let config = read().await?;
     let registry = registry(image);
     if let Some(helper) = config.helpers.get(registry).or(config.store.as_ref()) {
         return ask(helper, registry).await;
     }
     let entry = config.auths.get(registry).or_else(|| config.auths.get(&format!("https://{registry}")))?;
     from_entry(entry, registry)
+}
+
+/// The user's credentials at every registry that is written down, by registry: a build may start from any image.
+pub(super) async fn all() -> HashMap<String, DockerCredentials> {
+    let Some(config) = read().await else { return HashMap::new() };
+    let known =
+        config.auths.iter().filter_map(|(registry, entry)| Some((registry.clone(), from_entry(entry, registry)?)));
+    let mut all: HashMap<String, DockerCredentials> = known.collect();
+    for (registry, helper) in &config.helpers {
+        if let Some(credentials) = ask(helper, registry).await {
+            all.insert(registry.clone(), credentials);
+        }
+    }
+    all
+}
+
+async fn read() -> Option<Config> {
+    let text = tokio::fs::read_to_string(file()?).await.ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 fn file() -> Option<PathBuf> {

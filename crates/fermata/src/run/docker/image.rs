@@ -8,11 +8,36 @@ use futures_util::StreamExt;
 
 use super::credentials;
 use super::engine::{Engine, is_missing, said};
+use crate::run::plan::{ContainerPlan, ImagePlan};
 
 impl Engine {
-    /// The image of this name; pulled, if the engine does not have it. `tell` hears how far the pull is.
-    pub(super) async fn image(&self, name: &str, tell: impl Fn(String)) -> Result<ImageInspect, String> {
+    /// What the containers of a plan are made of: what they were made of before, or else what its image is now, which is
+    /// pulled or built if need be. `tell` hears how far that is.
+    pub(super) async fn image(&self, plan: &ContainerPlan, tell: impl Fn(String)) -> Result<ImageInspect, String> {
         let _alone = self.making.lock().await;
+        if let Some(id) = plan.settled.0.get()
+            && let Some(image) = self.known_image(id).await?
+        {
+            return Ok(image);
+        }
+        let image = match &plan.image {
+            ImagePlan::Named(name) => self.named_image(name, tell).await?,
+            ImagePlan::Built(build) => self.build(build, tell).await?,
+        };
+        // Set before, it names an image that is there no more, and its name is what is left.
+        let _ = plan.settled.0.set(image.id.clone().unwrap_or_else(|| plan.image.name().to_owned()));
+        Ok(image)
+    }
+
+    /// The same, if nothing has to be pulled or built.
+    pub(super) async fn image_at_hand(&self, plan: &ImagePlan) -> Result<Option<ImageInspect>, String> {
+        match plan {
+            ImagePlan::Named(name) => self.known_image(name).await,
+            ImagePlan::Built(build) => self.built_image(build).await,
+        }
+    }
+
+    async fn named_image(&self, name: &str, tell: impl Fn(String)) -> Result<ImageInspect, String> {
         if let Some(image) = self.known_image(name).await? {
             return Ok(image);
         }

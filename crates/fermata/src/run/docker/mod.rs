@@ -1,7 +1,7 @@
 //! Instances as containers of a Docker Engine, beside [`super::process`] and under the same supervisor.
 //!
 //! ```text
-//! Engine ── image (there, or pulled) ── recipe (pure: what a container is made of) ──▶ Container
+//! Engine ── image (there, pulled or built) ── recipe (pure: what a container is made of) ──▶ Container
 //!    └───── reconcile: what an earlier run left is adopted, or removed
 //! ```
 //!
@@ -10,10 +10,13 @@
 //! reached at its own address, and only where that cannot be (another machine's engine, Docker Desktop) at a free port of
 //! 127.0.0.1. Fermata's end does not end it; the next Fermata finds it and goes on.
 
+mod build;
 mod container;
+mod context;
 mod credentials;
 mod engine;
 mod exec;
+mod ignore;
 mod image;
 mod recipe;
 mod reconcile;

@@ -60,7 +60,7 @@ impl<'a> Recipe<'a> {
     /// The engine's request for one instance.
     pub(super) fn body(&self, instance: &InstanceName) -> ContainerCreateBody {
         let mut body = self.unsigned(instance);
-        let labels = [(RECIPE, self.digest()), (IMAGE, self.plan.image.clone())];
+        let labels = [(RECIPE, self.digest()), (IMAGE, self.plan.image.name().to_owned())];
         body.labels.get_or_insert_default().extend(labels.map(|(name, value)| (name.to_owned(), value)));
         body
     }
@@ -198,14 +198,17 @@ mod tests {
     use fermata_spec::{Resources, SecurityContext};
 
     use super::*;
-    use crate::run::plan::{HealthPlan, Housing, InstancePlan, Local, Program, Readiness, Surroundings, Value};
+    use crate::run::plan::{
+        HealthPlan, Housing, ImagePlan, InstancePlan, Local, Program, Readiness, Settled, Surroundings, Value,
+    };
 
     fn service(image: &str, colour: &str) -> ServicePlan {
         let name: Arc<str> = "web".into();
         let value = |text: &str| Value { text: text.to_owned(), written: text.to_owned() };
         let container = ContainerPlan {
             project: "fermata-site-0a1b2c3d".into(),
-            image: image.to_owned(),
+            image: ImagePlan::Named(image.to_owned()),
+            settled: Settled::default(),
             security: SecurityContext { run_as_user: Some(1000), ..SecurityContext::default() },
             requests: Resources::default(),
             limits: Resources { memory: Some(64 << 20), cpu: Some(500) },

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::models::ContainerSummaryStateEnum;
+use bollard::models::{ContainerSummaryStateEnum, ImageInspect};
 use bollard::query_parameters::{ListContainersOptionsBuilder, StopContainerOptionsBuilder};
 use futures_util::future::join_all;
 
@@ -13,7 +13,7 @@ use super::container;
 use super::engine::{Engine, said};
 use super::recipe::{NUMBER, PROJECT, RECIPE, Recipe, SERVICE};
 use crate::run::event::InstanceName;
-use crate::run::plan::{Company, Housing, Problem, ServicePlan};
+use crate::run::plan::{Company, ContainerPlan, Housing, ImagePlan, Problem, ServicePlan};
 
 /// How long a container of a service that the file no longer has may take to end: Docker's own default (docker stop(1)).
 const GRACE: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ pub struct Reconciliation {
     /// Whose containers.
     pub project: Arc<str>,
     /// Images that are not here yet.
-    pub images: Vec<String>,
+    pub images: Vec<ImagePlan>,
     /// Each container that there is or will be, by its instance.
     pub fates: BTreeMap<InstanceName, Fate>,
 }
@@ -109,11 +109,11 @@ impl Reconciliation {
         let (mut wanted, mut images) = (Vec::new(), Vec::new());
         for service in plans {
             let Housing::Container(plan) = &service.housing else { continue };
-            let image = engine.known_image(&plan.image).await?;
+            let image = engine.image_at_hand(&plan.image).await?;
             if image.is_none() {
                 images.push(plan.image.clone());
             }
-            let recipe = image.map(|image| digest(engine, service, &image.id.unwrap_or_else(|| plan.image.clone())));
+            let recipe = image.map(|image| digest(engine, service, &id_of(image, plan)));
             wanted.push(Wanted { service: service.name.clone(), count: service.instances.len(), recipe });
         }
         images.dedup();
@@ -136,7 +136,8 @@ impl fmt::Display for Reconciliation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "containers of {}, on the Docker Engine at {}", self.project, self.engine)?;
         for image in &self.images {
-            write!(out, "\n  {:<9}  {image}", "pull")?;
+            let verb = if matches!(image, ImagePlan::Named(_)) { "pull" } else { "build" };
+            write!(out, "\n  {verb:<9}  {image}")?;
         }
         let replaced = |cause| Fate::Replaced(cause);
         for (word, fate, why) in [
@@ -167,12 +168,16 @@ pub(in crate::run) async fn reconcile(
     let (mut wanted, mut problems) = (Vec::new(), Vec::new());
     for service in plans.iter() {
         let Housing::Container(plan) = &service.housing else { continue };
-        match engine.image(&plan.image, &tell).await {
+        let tell = |text| tell(format!("{}: {text}", service.name));
+        match engine.image(plan, tell).await {
             Ok(image) => {
-                let recipe = Some(digest(engine, service, &image.id.unwrap_or_else(|| plan.image.clone())));
+                let recipe = Some(digest(engine, service, &id_of(image, plan)));
                 wanted.push(Wanted { service: service.name.clone(), count: service.instances.len(), recipe });
             }
-            Err(why) => problems.push(Problem::new(format!("services.{}.image", service.name), why)),
+            Err(why) => {
+                let key = if matches!(plan.image, ImagePlan::Named(_)) { "image" } else { "build_root" };
+                problems.push(Problem::new(format!("services.{}.{key}", service.name), why));
+            }
         }
     }
     if !problems.is_empty() {
@@ -212,6 +217,10 @@ async fn discard(engine: &Engine, left: &Left, grace: Duration) -> Result<(), St
     // One that does not stop is killed as it is removed.
     let _ = engine.patient(grace).stop_container(&left.id, Some(stop)).await;
     container::remove(engine, &left.id).await.map_err(|why| format!("{}: {why}", left.instance))
+}
+
+fn id_of(image: ImageInspect, plan: &ContainerPlan) -> String {
+    image.id.unwrap_or_else(|| plan.image.name().to_owned())
 }
 
 fn digest(engine: &Engine, service: &ServicePlan, image: &str) -> String {
@@ -267,7 +276,7 @@ mod tests {
                 left("worker", 1, "any", true),
             ],
         );
-        let seen = Reconciliation { images: vec!["queue:2".to_owned()], ..seen };
+        let seen = Reconciliation { images: vec![ImagePlan::Named("queue:2".to_owned())], ..seen };
         assert_eq!(
             seen.to_string(),
             "containers of fermata-shop-01, on the Docker Engine at unix:///run/docker.sock\n  \
