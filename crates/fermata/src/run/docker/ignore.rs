@@ -80,12 +80,11 @@ fn matches(pattern: &[char], name: &[char]) -> bool {
         [] => name.is_empty(),
         ['*', rest @ ..] => (0..=name.len()).any(|skipped| matches(rest, &name[skipped..])),
         ['?', rest @ ..] => !name.is_empty() && matches(rest, &name[1..]),
-        ['\\', letter, rest @ ..] => name.first() == Some(letter) && matches(rest, &name[1..]),
         ['[', set @ ..] => match (set.iter().skip(1).position(|letter| *letter == ']'), name.first()) {
             (Some(end), Some(letter)) => is_in(&set[..=end], *letter) && matches(&set[end + 2..], &name[1..]),
             _ => false,
         },
-        [letter, rest @ ..] => name.first() == Some(letter) && matches(rest, &name[1..]),
+        ['\\', letter, rest @ ..] | [letter, rest @ ..] => name.first() == Some(letter) && matches(rest, &name[1..]),
     }
 }
 
