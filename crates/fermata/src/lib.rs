@@ -25,6 +25,7 @@ pub mod public;
 pub mod rebalance;
 pub mod reload;
 pub mod render;
+pub mod report;
 pub mod rollout;
 pub mod route;
 pub mod run;

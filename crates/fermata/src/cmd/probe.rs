@@ -6,7 +6,8 @@ use http::{HeaderName, HeaderValue};
 
 use super::{Answer, Failure};
 use crate::cli::{Probe, ReportFormat};
-use crate::probe::{self, Addresses, Junit, Outcome, Question, Target, Trust};
+use crate::probe::{self, Addresses, Question, Target, Trust};
+use crate::report::{Junit, Outcome};
 
 /// Runs it.
 pub fn run(args: &Probe) -> Result<Answer, Failure> {

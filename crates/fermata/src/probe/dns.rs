@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use url::Host;
 
 use super::advise;
-use super::report::{Hop, Name};
+use super::name::{Hop, Name};
 use super::target::{Addresses, Question, Target};
 
 /// Why a name has no address.

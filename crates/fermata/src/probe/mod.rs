@@ -12,24 +12,22 @@ mod dns;
 mod h2;
 mod http;
 mod idle;
-mod junit;
+mod name;
 mod product;
-mod report;
 mod socket;
 mod stream;
 mod talk;
 mod target;
 mod tcp;
-mod text;
 mod tls;
 mod ws;
 
-pub use junit::Junit;
-pub use report::{Advice, Detail, Hop, Name, Outcome, Report, Step, Verdict};
+pub use name::{Hop, Name, Report};
 pub use target::{Addresses, BadTarget, Question, Target, Trust};
 
 use tokio::time::Instant;
 
+use crate::report::Verdict;
 use stream::Way;
 
 /// Asks, hop by hop, until one breaks.

@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::advise;
-use super::report::{Detail, Hop, Name};
+use super::name::{Hop, Name};
+use crate::report::Detail;
 use super::target::Question;
 
 /// Why an address can't be connected to.

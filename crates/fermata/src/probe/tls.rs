@@ -18,7 +18,8 @@ use url::Host;
 
 use super::certificate::{self, Certificate};
 use super::dialect::{self, Dialect};
-use super::report::{Advice, Hop, Name, Verdict};
+use super::name::{Hop, Name};
+use crate::report::{Advice, Verdict};
 use super::stream::{Heard, Overheard, Stream, Way};
 use super::target::{Question, Target, Trust};
 use super::{advise, h2};

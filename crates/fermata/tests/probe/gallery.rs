@@ -183,7 +183,7 @@ pub(crate) async fn told(question: Question, hide: &[(&str, &str)]) -> String {
 }
 
 fn masked(mut report: Report, port: &str, hide: &[(&str, &str)]) -> String {
-    for hop in &mut report.hops {
+    for hop in &mut report.findings {
         hop.took = hop.took.map(|_| Duration::from_millis(1));
         for detail in &mut hop.details {
             detail.took = detail.took.map(|_| Duration::from_millis(1));

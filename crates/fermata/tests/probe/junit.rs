@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use fermata::probe::{Advice, Detail, Hop, Junit, Name, Outcome, Report, Step, Verdict};
+use fermata::probe::{Hop, Name, Report};
+use fermata::report::{Advice, Detail, Junit, Outcome, Step, Verdict};
 
 fn hop(name: Name, verdict: Verdict, says: &str) -> Hop {
     let took = (verdict != Verdict::Skipped).then_some(Duration::from_micros(1500));
@@ -23,7 +24,7 @@ fn a_broken_hop_is_a_failure_with_its_code_and_what_was_not_tried_is_skipped() {
         Hop { details: vec![seen], advice: vec![advice], ..hop(Name::Upgrade, Verdict::Broken, "status 400") },
         hop(Name::Ping, Verdict::Skipped, "not tried"),
     ];
-    let report = Report { url: "ws://localhost/?a=1&b=2".to_owned(), outcome: Outcome::Broken, hops };
+    let report = Report { subject: "ws://localhost/?a=1&b=2".to_owned(), outcome: Outcome::Broken, findings: hops };
     assert_eq!(
         Junit(&report).to_string(),
         "\
@@ -54,7 +55,7 @@ In nginx:
 #[test]
 fn what_a_server_says_cannot_make_the_xml_unreadable() {
     let hops = vec![hop(Name::Http, Verdict::Works, "\"<\u{0}>&\u{1b}[31m\u{ffff}]]>")];
-    let report = Report { url: "ws://localhost/".to_owned(), outcome: Outcome::Works, hops };
+    let report = Report { subject: "ws://localhost/".to_owned(), outcome: Outcome::Works, findings: hops };
     let text = Junit(&report).to_string();
     let seen = text.lines().find(|line| line.contains("system-out")).expect("what was seen");
     assert_eq!(seen, "      <system-out>&quot;&lt;\u{fffd}&gt;&amp;\u{fffd}[31m\u{fffd}]]&gt;</system-out>");

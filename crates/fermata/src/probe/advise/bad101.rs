@@ -4,7 +4,7 @@ use fermata_wire::handshake::BadAnswer;
 
 use super::super::dialect;
 use super::super::http::Answer;
-use super::super::report::Advice;
+use crate::report::Advice;
 use super::super::target::Question;
 
 /// What is wrong with it.

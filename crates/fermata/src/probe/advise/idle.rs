@@ -5,7 +5,8 @@ use std::time::Duration;
 use fermata_spec::balancers::{Usual, ages, silences};
 
 use super::super::idle::{Ending, Silence};
-use super::super::report::{Advice, Hop, Name};
+use super::super::name::{Hop, Name};
+use crate::report::Advice;
 use super::super::talk::said_code;
 use super::lasting;
 
@@ -63,7 +64,7 @@ fn known(advice: Advice, after: Duration, limits: &[Usual]) -> Advice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::report::Step;
+    use crate::report::Step;
 
     #[test]
     fn usual_limits_are_known_by_their_length() {

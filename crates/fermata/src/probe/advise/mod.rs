@@ -21,7 +21,7 @@ pub(super) use web::http;
 use std::time::Duration;
 
 use super::dialect::Dialect;
-use super::report::Advice;
+use crate::report::Advice;
 
 /// `10 s`, `2.5 s`, `500 ms`.
 fn lasting(limit: Duration) -> String {

@@ -1,7 +1,7 @@
 //! How each product is told to pass an upgrade on: the exact names of its settings.
 
 use super::super::product::Product;
-use super::super::report::Advice;
+use crate::report::Advice;
 
 /// A product's name where a sentence begins.
 pub(super) fn subject(product: Option<Product>, else_say: &'static str) -> String {

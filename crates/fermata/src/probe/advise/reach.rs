@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::super::dns::Trouble as DnsTrouble;
-use super::super::report::Advice;
+use crate::report::Advice;
 use super::super::tcp::{Trouble as TcpTrouble, Try};
 use super::lasting;
 

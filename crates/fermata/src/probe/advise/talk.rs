@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fermata_wire::Code;
 
-use super::super::report::{Advice, Hop, Name};
+use super::super::name::{Hop, Name};
+use crate::report::Advice;
 use super::super::socket::{End, Violation};
 use super::super::talk::{Limit, Parting, Said, Trouble, said_code};
 use super::lasting;

@@ -4,7 +4,7 @@ use rustls::AlertDescription;
 
 use super::super::certificate::{Certificate, Problem};
 use super::super::dialect::Dialect;
-use super::super::report::Advice;
+use crate::report::Advice;
 use super::super::target::Target;
 use super::super::tls::Trouble;
 use super::{lasting, proxy_protocol, speaks};

@@ -3,7 +3,8 @@
 use super::super::dialect;
 use super::super::http::Answer;
 use super::super::product::{self, Product};
-use super::super::report::{Advice, Hop, Name};
+use super::super::name::{Hop, Name};
+use crate::report::Advice;
 use super::super::target::Question;
 use super::super::ws::{Look, Trouble};
 use super::products::{envoy, is_incapable, pass_it_on, subject};

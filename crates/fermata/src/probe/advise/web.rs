@@ -3,7 +3,8 @@
 use super::super::dialect::Dialect;
 use super::super::http::{Look, Trouble};
 use super::super::product;
-use super::super::report::{Advice, Hop, Name};
+use super::super::name::{Hop, Name};
+use crate::report::Advice;
 use super::super::target::Target;
 use super::{lasting, proxy_protocol, speaks};
 

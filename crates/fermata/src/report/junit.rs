@@ -1,48 +1,48 @@
-//! A report as JUnit XML, for programs that collect the results of tests: one test case for each hop.
+//! A report as JUnit XML, for programs that collect the results of tests: one test case for each finding.
 //!
 //! A remark is no failure: what is worth changing stands in `system-out`, beside what else was seen.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use super::report::{Advice, Hop, Report, Step, Verdict};
+use super::{Advice, Finding, Report, Step, Topic, Verdict};
 
 /// A report that prints itself as JUnit XML.
 #[derive(Debug, Clone, Copy)]
-pub struct Junit<'a>(pub &'a Report);
+pub struct Junit<'a, T>(pub &'a Report<T>);
 
-impl Display for Junit<'_> {
+impl<T: Topic> Display for Junit<'_, T> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let hops = &self.0.hops;
-        let count = |verdict| hops.iter().filter(|hop| hop.verdict == verdict).count();
+        let findings = &self.0.findings;
+        let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
         let (broken, skipped) = (count(Verdict::Broken), count(Verdict::Skipped));
-        let took = seconds(hops.iter().filter_map(|hop| hop.took).sum());
-        let url = escaped(&self.0.url);
+        let took = seconds(findings.iter().filter_map(|finding| finding.took).sum());
+        let (command, subject) = (T::COMMAND, escaped(&self.0.subject));
         writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
         writeln!(out, "<testsuites>")?;
         writeln!(
             out,
-            "  <testsuite name=\"fermata probe {url}\" tests=\"{}\" failures=\"{broken}\" errors=\"0\" \
+            "  <testsuite name=\"fermata {command} {subject}\" tests=\"{}\" failures=\"{broken}\" errors=\"0\" \
              skipped=\"{skipped}\" time=\"{took}\">",
-            hops.len()
+            findings.len()
         )?;
-        for hop in hops {
-            test_case(out, &url, hop)?;
+        for finding in findings {
+            test_case(out, &subject, finding)?;
         }
         writeln!(out, "  </testsuite>")?;
         writeln!(out, "</testsuites>")
     }
 }
 
-fn test_case(out: &mut Formatter<'_>, url: &str, hop: &Hop) -> fmt::Result {
-    let took = seconds(hop.took.unwrap_or_default());
-    writeln!(out, "    <testcase classname=\"{url}\" name=\"{}\" time=\"{took}\">", hop.name)?;
-    let says = escaped(&hop.says);
-    let advice: String = hop.advice.iter().map(advice).collect();
-    match hop.verdict {
+fn test_case<T: Topic>(out: &mut Formatter<'_>, subject: &str, finding: &Finding<T>) -> fmt::Result {
+    let took = seconds(finding.took.unwrap_or_default());
+    writeln!(out, "    <testcase classname=\"{subject}\" name=\"{}\" time=\"{took}\">", finding.name)?;
+    let says = escaped(&finding.says);
+    let advice: String = finding.advice.iter().map(advice).collect();
+    match finding.verdict {
         Verdict::Skipped => writeln!(out, "      <skipped message=\"{says}\"/>")?,
         Verdict::Broken => {
-            let code = hop.advice.first().map_or("broken", |advice| advice.code);
+            let code = finding.advice.first().map_or("broken", |advice| advice.code);
             writeln!(
                 out,
                 "      <failure type=\"{code}\" message=\"{says}\">{}</failure>",
@@ -51,10 +51,10 @@ fn test_case(out: &mut Formatter<'_>, url: &str, hop: &Hop) -> fmt::Result {
         }
         Verdict::Works | Verdict::Remark => {}
     }
-    let seen = match hop.verdict {
+    let seen = match finding.verdict {
         Verdict::Skipped => String::new(),
-        Verdict::Broken => details(hop),
-        Verdict::Works | Verdict::Remark => format!("{}\n{}{advice}", hop.says, details(hop)),
+        Verdict::Broken => details(finding),
+        Verdict::Works | Verdict::Remark => format!("{}\n{}{advice}", finding.says, details(finding)),
     };
     if !seen.is_empty() {
         writeln!(out, "      <system-out>{}</system-out>", escaped(seen.trim_end()))?;
@@ -62,8 +62,8 @@ fn test_case(out: &mut Formatter<'_>, url: &str, hop: &Hop) -> fmt::Result {
     writeln!(out, "    </testcase>")
 }
 
-fn details(hop: &Hop) -> String {
-    hop.details.iter().map(|detail| format!("{}\n", detail.says)).collect()
+fn details<T>(finding: &Finding<T>) -> String {
+    finding.details.iter().map(|detail| format!("{}\n", detail.says)).collect()
 }
 
 fn advice(advice: &Advice) -> String {

@@ -5,22 +5,23 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use super::report::{Advice, Hop, Name, Outcome, Report, Step, Verdict};
+use super::{Advice, Finding, Outcome, Report, Step, Topic, Verdict};
 
 const WIDTH: usize = 80;
 
 /// Where what was seen begins: after the mark, the name and the time.
 const TEXT_AT: usize = 24;
 
-impl Display for Report {
+impl<T: Topic> Display for Report<T> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let bold = Style::new().bold();
-        writeln!(out, "{bold}{}{bold:#}\n", self.url)?;
-        for hop in self.hops.iter().filter(|hop| hop.verdict != Verdict::Skipped) {
-            hop_lines(out, hop)?;
+        writeln!(out, "{bold}{}{bold:#}\n", self.subject)?;
+        let (skipped, tried): (Vec<_>, Vec<_>) =
+            self.findings.iter().partition(|finding| finding.verdict == Verdict::Skipped);
+        for finding in tried {
+            lines(out, finding)?;
         }
-        let skipped: Vec<String> =
-            self.hops.iter().filter(|hop| hop.verdict == Verdict::Skipped).map(|hop| hop.name.to_string()).collect();
+        let skipped: Vec<String> = skipped.iter().map(|finding| finding.name.to_string()).collect();
         if !skipped.is_empty() {
             writeln!(out, " {} {} not tried", mark(Verdict::Skipped), skipped.join(", "))?;
         }
@@ -29,27 +30,13 @@ impl Display for Report {
     }
 }
 
-impl Display for Name {
-    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        out.pad(match self {
-            Name::Dns => "DNS",
-            Name::Tcp => "TCP",
-            Name::Tls => "TLS",
-            Name::Http => "HTTP",
-            Name::Upgrade => "Upgrade",
-            Name::Ping => "Ping",
-            Name::Messages => "Messages",
-            Name::Close => "Close",
-            Name::Idle => "Idle",
-        })
-    }
-}
-
-fn hop_lines(out: &mut Formatter<'_>, hop: &Hop) -> fmt::Result {
-    let took = hop.took.map(time).unwrap_or_default();
-    write!(out, " {} {:<9} {took:>9}  ", mark(hop.verdict), hop.name)?;
-    wrapped(out, &hop.says, TEXT_AT, Style::new())?;
-    for detail in &hop.details {
+fn lines<T: Topic>(out: &mut Formatter<'_>, finding: &Finding<T>) -> fmt::Result {
+    let took = finding.took.map(time).unwrap_or_default();
+    // A long name takes the room of a time that is not there.
+    let name = format!("{:<9} {took:>9}", finding.name);
+    write!(out, " {} {:<19}  ", mark(finding.verdict), name.trim_end())?;
+    wrapped(out, &finding.says, TEXT_AT, Style::new())?;
+    for detail in &finding.details {
         let took = detail.took.map(time).unwrap_or_default();
         write!(out, "{:13}{took:>9}  ", "")?;
         wrapped(out, &detail.says, TEXT_AT, Style::new().dimmed())?;
@@ -57,36 +44,37 @@ fn hop_lines(out: &mut Formatter<'_>, hop: &Hop) -> fmt::Result {
     Ok(())
 }
 
-fn conclusion(out: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+fn conclusion<T: Topic>(out: &mut Formatter<'_>, report: &Report<T>) -> fmt::Result {
     match report.outcome {
         Outcome::Broken => {}
         Outcome::Works => {
             let green = AnsiColor::Green.on_default().bold();
-            writeln!(out, "{green}It works{green:#}: a WebSocket opens here, talks and closes.")?;
+            let [first, rest] = T::WELL;
+            writeln!(out, "{green}{first}{green:#}{rest}")?;
         }
         Outcome::WorksWithRemarks => {
             let yellow = AnsiColor::Yellow.on_default().bold();
             writeln!(out, "{yellow}It works{yellow:#}, and this is worth knowing:")?;
         }
     }
-    let mut said = false;
-    for (hop, advice) in report.hops.iter().flat_map(|hop| hop.advice.iter().map(move |advice| (hop, advice))) {
-        if hop.verdict == Verdict::Broken {
-            if said {
-                writeln!(out)?;
-            }
-            let red = AnsiColor::Red.on_default().bold();
-            let lead = if said { "Besides:".to_owned() } else { format!("{} breaks:", hop.name) };
-            write!(out, "{red}{lead}{red:#} ")?;
-            advice_lines(out, advice, lead.chars().count() + 1)?;
-        } else {
+    let mut before: Option<T> = None;
+    for (finding, advice) in
+        report.findings.iter().flat_map(|finding| finding.advice.iter().map(move |advice| (finding, advice)))
+    {
+        // Where it works, a line has been said already.
+        if before.is_some() || report.outcome != Outcome::Broken {
             writeln!(out)?;
-            let lead = format!("{}:", hop.name);
-            let bold = Style::new().bold();
-            write!(out, "{bold}{lead}{bold:#} ")?;
-            advice_lines(out, advice, lead.chars().count() + 1)?;
         }
-        said = true;
+        let broken = finding.verdict == Verdict::Broken;
+        let lead = match before {
+            Some(name) if broken && name == finding.name => "Besides:".to_owned(),
+            _ if broken => finding.name.lead(),
+            _ => format!("{}:", finding.name),
+        };
+        let style = if broken { AnsiColor::Red.on_default().bold() } else { Style::new().bold() };
+        write!(out, "{style}{lead}{style:#} ")?;
+        advice_lines(out, advice, lead.chars().count() + 1)?;
+        before = Some(finding.name);
     }
     Ok(())
 }
