@@ -12,6 +12,7 @@ use crate::shell::{self, Failure, Outcome};
 
 /// Programs that tests start, and the Debian package that brings each.
 const PROGRAMS: &[(&str, &str)] = &[
+    ("caddy", "caddy"),
     ("cc", "gcc"),
     ("chromium", "chromium"),
     ("dockerd", "docker.io"),
@@ -26,6 +27,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("valgrind", "valgrind"),
     ("systemd-analyze", "systemd"),
+    ("ufw", "ufw"),
 ];
 
 const PEERS: &str = "tests/peers";

@@ -11,7 +11,8 @@ use crate::limits;
 use crate::listening::Bound;
 use crate::net::BindError;
 use crate::public::{PublicPort, Scheme, public_ports};
-use crate::run::{Caller, Drawn, LockError, Plan, Problem};
+pub use crate::run::Drawn;
+use crate::run::{Caller, LockError, Plan, Problem};
 use crate::tls::{self, LoadError, Loaded};
 
 /// Why it could not begin. Nothing has been started.

@@ -16,9 +16,18 @@ pub fn raise() {
 
 /// What the limits of now are too small for.
 pub fn check(spec: &Spec) -> Option<String> {
+    too_few(spec, getrlimit(Resource::Nofile).current?)
+}
+
+/// How many tunnels this many descriptors are enough for.
+pub fn tunnels(allowed: u64) -> u64 {
+    allowed.saturating_sub(SPARE) / 2
+}
+
+/// What a process with this many descriptors is too small for.
+pub fn too_few(spec: &Spec, allowed: u64) -> Option<String> {
     let connections = spec.gateway.max_connections?;
     let wanted = u64::from(connections) * 2 + SPARE;
-    let allowed = getrlimit(Resource::Nofile).current?;
     (allowed < wanted).then(|| {
         format!(
             "gateway.max_connections is {connections}, which needs {wanted} descriptors, and this process may have {allowed}: \

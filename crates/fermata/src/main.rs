@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Import(args) => cmd::import::run(&args),
         Command::Render(args) => cmd::render::run(&args),
         Command::Firewall(args) => cmd::firewall::run(&args),
+        Command::Doctor(args) => cmd::doctor::run(&args),
         Command::Probe(args) => cmd::probe::run(&args),
         Command::Tester(args) => cmd::tester::run(&args),
         Command::Echo(args) => cmd::echo::run(&args),

@@ -97,6 +97,17 @@ pub fn start_orphan(mut command: Command) -> io::Result<Pid> {
     Pid::from_raw(i32::from_ne_bytes(number)).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
+/// Whether somebody keeps the clock right, as the kernel was told (`adjtimex(2)`); `None` where it may not be asked.
+pub fn clock_is_kept() -> Option<bool> {
+    // SAFETY: any bytes are a `timex`, zeroes too.
+    let mut timex: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes what it has to say into memory that is ours; with modes 0 it sets nothing.
+    match unsafe { libc::adjtimex(&raw mut timex) } {
+        ..0 => None,
+        state => Some(state != libc::TIME_ERROR),
+    }
+}
+
 /// Has the allocator give the pages back to the system that it keeps for later (`malloc_trim(3)`). Other C libraries than
 /// glibc have no such call, and need none.
 pub fn give_back_memory() {

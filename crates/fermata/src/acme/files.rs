@@ -56,7 +56,8 @@ impl Shelf {
         Shelf(state.join("acme"))
     }
 
-    fn pair(&self, domain: &str) -> (PathBuf, PathBuf) {
+    /// The certificate's and the key's file of a name.
+    pub fn pair(&self, domain: &str) -> (PathBuf, PathBuf) {
         (self.0.join(format!("{domain}.pem")), self.0.join(format!("{domain}.key")))
     }
 

@@ -10,6 +10,7 @@ use crate::admin::{self, Reply, Request};
 
 pub mod check;
 pub mod connections;
+pub mod doctor;
 pub mod drain;
 pub mod echo;
 mod file;
@@ -21,6 +22,7 @@ pub mod redeploy;
 pub mod reload;
 mod remarks;
 pub mod render;
+mod report;
 pub mod scale;
 pub mod schema;
 pub mod status;

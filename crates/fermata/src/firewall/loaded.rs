@@ -109,6 +109,10 @@ fn port(value: &Value) -> Option<u16> {
     value.as_u64()?.try_into().ok()
 }
 
+fn is_loopback(address: &Value) -> bool {
+    address.as_str().and_then(|address| address.parse::<std::net::IpAddr>().ok()).is_some_and(|ip| ip.is_loopback())
+}
+
 /// Docker's rules for published ports: chain DOCKER of the iptables backend, tables `docker-bridges` of the nftables one.
 fn is_dockers(rule: &Value) -> bool {
     text(rule, "chain") == "DOCKER" || text(rule, "table") == "docker-bridges"
@@ -118,7 +122,12 @@ fn is_dockers(rule: &Value) -> bool {
 fn published(rule: &Value) -> Option<Gate> {
     let statements = rule["expr"].as_array()?;
     let rewrites = |one: &Value| one.get("dnat").is_some() || one["xt"]["name"] == "DNAT";
-    if !statements.iter().any(rewrites) {
+    // What is published on loopback is for this machine alone.
+    let is_local = |one: &Value| {
+        let of = &one["match"];
+        of["op"] == "==" && text(&of["left"]["payload"], "field") == "daddr" && is_loopback(&of["right"])
+    };
+    if !statements.iter().any(rewrites) || statements.iter().any(is_local) {
         return None;
     }
     statements.iter().find_map(|one| {

@@ -10,6 +10,7 @@ mod loaded;
 pub mod observe;
 pub mod openings;
 pub mod others;
+mod passage;
 pub mod plan;
 mod rules;
 mod ruleset;
@@ -18,6 +19,7 @@ pub mod unit;
 
 pub use loaded::Loaded;
 pub use openings::{Opening, openings};
+pub use passage::{Closed, Ruleset, Version};
 pub use plan::Plan;
 pub use rules::{Door, Gate, Rules, Transport, span};
 pub use state::{Allowed, Base, ByHand, Pending, State, StateError, Store, now, peek};

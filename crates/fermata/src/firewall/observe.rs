@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::loaded::{self, Loaded};
 use super::others::Other;
+use super::passage::Ruleset;
 use super::rules::{Gate, SSH, Transport};
 
 /// Our table, as far as it can be seen.
@@ -38,21 +39,24 @@ pub struct Observed {
     pub ssh: BTreeSet<u16>,
     /// Docker's bridges.
     pub bridges: BTreeSet<String>,
+    /// Everybody's rules.
+    pub ruleset: Ruleset,
 }
 
 /// Looks.
 pub fn observe() -> Observed {
-    let (table, other, published) = match nft(&["-j", "list", "ruleset"], None).and_then(|text| parse(&text)) {
+    let (table, other, published, ruleset) = match nft(&["-j", "list", "ruleset"], None).and_then(|text| parse(&text)) {
         Ok(listing) => {
             let seen = loaded::read(&listing);
-            (seen.table.map_or(Table::Absent, Table::Loaded), seen.other, seen.published)
+            let table = seen.table.map_or(Table::Absent, Table::Loaded);
+            (table, seen.other, seen.published, Ruleset::read(&listing))
         }
-        Err(why) => (Table::Unseen(why), None, BTreeSet::new()),
+        Err(why) => (Table::Unseen(why), None, BTreeSet::new(), Ruleset::default()),
     };
     let mut ssh = configured_ssh();
     ssh.extend(session_ssh());
     ssh.insert(SSH);
-    Observed { table, other, published, listening: listening(), ssh, bridges: bridges() }
+    Observed { table, other, published, listening: listening(), ssh, bridges: bridges(), ruleset }
 }
 
 fn parse(text: &str) -> Result<Value, String> {

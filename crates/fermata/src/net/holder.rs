@@ -1,12 +1,28 @@
 //! Which process holds a port, from `/proc` (proc(5)): a socket's inode, and who has it open. A best effort: another user's
 //! processes cannot be looked into without privileges.
 
+use std::fmt;
 use std::fs;
 
 use super::listen::Transport;
 
-/// A process that holds `port`, in words.
-pub fn of(port: u16, transport: Transport) -> Option<String> {
+/// A process that holds a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The name of its program (`proc_pid_comm(5)`).
+    pub name: String,
+    /// Its number.
+    pub pid: u32,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} (pid {})", self.name, self.pid)
+    }
+}
+
+/// The process that holds `port`.
+pub fn of(port: u16, transport: Transport) -> Option<Holder> {
     let tables: &[&str] = match transport {
         Transport::Tcp => &["/proc/net/tcp", "/proc/net/tcp6"],
         Transport::Udp => &["/proc/net/udp", "/proc/net/udp6"],
@@ -24,7 +40,7 @@ pub fn of(port: u16, transport: Transport) -> Option<String> {
                 .is_ok_and(|link| inodes.iter().any(|inode| link.to_str() == Some(&format!("socket:[{inode}]"))))
         });
         let name = fs::read_to_string(entry.path().join("comm")).ok()?;
-        holds.then(|| format!("{} (pid {pid})", name.trim()))
+        holds.then(|| Holder { name: name.trim().to_owned(), pid })
     })
 }
 

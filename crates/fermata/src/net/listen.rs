@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::holder;
+use super::holder::{self, Holder};
 
 /// Connections that wait to be accepted; the kernel clips it to `net.core.somaxconn` (listen(2)).
 const BACKLOG: i32 = 4096;
@@ -38,7 +38,24 @@ pub enum Transport {
 pub struct BindError {
     address: SocketAddr,
     source: io::Error,
-    holder: Option<String>,
+    holder: Option<Holder>,
+}
+
+impl BindError {
+    /// Which address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the system said.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// Who has it, where that can be seen.
+    pub fn holder(&self) -> Option<&Holder> {
+        self.holder.as_ref()
+    }
 }
 
 impl fmt::Display for BindError {

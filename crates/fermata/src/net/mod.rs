@@ -10,6 +10,6 @@ mod listen;
 pub use announced::{Unannounced, announced, proxy_version};
 pub use arrival::Arrival;
 pub use dial::dial;
-pub use holder::of as holder_of;
+pub use holder::{Holder, of as holder_of};
 pub use leg::{Leg, Parts};
 pub use listen::{BindError, Listener, Transport, bind, has_ipv6};

@@ -50,3 +50,18 @@ pub use planner::{Caller, Drawn};
 pub use process::Exit;
 pub use state::{LockError, Roster, StateLock};
 pub use supervise::{Keep, Supervisor, foresee};
+
+/// What would keep a plan from being started on this machine now.
+pub fn obstacles(plan: &Plan) -> Vec<Problem> {
+    plan.services.iter().flat_map(preflight::problems).collect()
+}
+
+/// Whether some of its instances are containers.
+pub fn needs_engine(plan: &Plan) -> bool {
+    plan.services.iter().any(|service| matches!(service.housing, plan::Housing::Container(_)))
+}
+
+/// Whether the Docker Engine answers that would run them. An error says what to do.
+pub async fn engine_answers() -> Result<(), String> {
+    docker::Engine::connect().await.map(drop)
+}

@@ -182,7 +182,7 @@ impl Certificates {
 impl Names {
     fn add(&mut self, key: &Arc<CertifiedKey>) {
         self.first.get_or_insert_with(|| key.clone());
-        for name in key.cert.first().map(subject_names).unwrap_or_default() {
+        for name in key.cert.first().map(names_of).unwrap_or_default() {
             match name.strip_prefix("*.") {
                 Some(domain) => drop(self.under.entry(domain.to_owned()).or_insert_with(|| key.clone())),
                 None => drop(self.exact.entry(name).or_insert_with(|| key.clone())),
@@ -207,7 +207,7 @@ impl ResolvesServerCert for Certificates {
 }
 
 /// The DNS names that a certificate is for (RFC 5280 4.2.1.6), lower case.
-fn subject_names(certificate: &CertificateDer<'_>) -> Vec<String> {
+pub fn names_of(certificate: &CertificateDer<'_>) -> Vec<String> {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
     let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
     names

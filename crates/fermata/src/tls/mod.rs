@@ -7,7 +7,7 @@ mod self_signed;
 mod session;
 mod watch;
 
-pub use certificates::{Certificates, LoadError, Loaded};
+pub use certificates::{Certificates, LoadError, Loaded, names_of};
 pub use challenges::{Challenges, Posted};
 pub use config::server_config;
 pub use self_signed::{make_self_signed, self_signed, write_secret};

@@ -38,13 +38,18 @@ impl Lan {
              ip address add 10.77.0.2/24 dev lan0; ip address add fd77::2/64 dev lan0 nodad",
         );
         for port in ports {
-            let mut command = enter(lan.server.pid());
-            command.arg(env!("CARGO_BIN_EXE_fermata")).args(["echo", "--listen", &format!("[::]:{port}")]);
-            let listener = Process::start(&mut command);
-            listener.wait_for("that it listens", |line| line.contains(&port.to_string()));
-            lan.listeners.push(listener);
+            lan.listen(*port);
         }
         lan
+    }
+
+    /// Has the server listen on another port.
+    pub(crate) fn listen(&mut self, port: u16) {
+        let mut command = enter(self.server.pid());
+        command.arg(env!("CARGO_BIN_EXE_fermata")).args(["echo", "--listen", &format!("[::]:{port}")]);
+        let listener = Process::start(&mut command);
+        listener.wait_for("that it listens", |line| line.contains(&port.to_string()));
+        self.listeners.push(listener);
     }
 
     /// Runs a shell's commands on the server; their output.
@@ -63,10 +68,14 @@ impl Lan {
 
     /// The same behind other words, such as `env NAME=value`.
     pub(crate) fn firewall_with(&self, before: &[&str], arguments: &[&str]) -> Ended {
+        self.fermata_with(before, &[&["firewall"], arguments, &["--state-dir", "state"]].concat())
+    }
+
+    /// Any command of `fermata` on the server, behind other words.
+    pub(crate) fn fermata_with(&self, before: &[&str], arguments: &[&str]) -> Ended {
         let mut command = enter(self.server.pid());
-        command.args(before).arg(env!("CARGO_BIN_EXE_fermata")).arg("firewall").args(arguments);
-        command.args(["--state-dir", "state"]).current_dir(self.folder.path());
-        command.env("NO_COLOR", "1").env_remove("SSH_CONNECTION");
+        command.args(before).arg(env!("CARGO_BIN_EXE_fermata")).args(arguments);
+        command.current_dir(self.folder.path()).env("NO_COLOR", "1").env_remove("SSH_CONNECTION");
         let mut process = Process::start(&mut command);
         let status = process.wait();
         Ended { code: status.code(), stdout: process.stdout.whole(), stderr: process.stderr.whole() }
@@ -89,6 +98,33 @@ impl Lan {
     pub(crate) fn connects(&self, address: &str, port: u16, patience: &str) -> bool {
         let mut command = enter(self.client.pid());
         command.args(["timeout", patience, "bash", "-c", &format!("exec 3<>/dev/tcp/{address}/{port}")]);
+        Process::start(&mut command).wait().success()
+    }
+
+    /// Has the server send datagrams back that come to these ports.
+    pub(crate) fn echoes_datagrams(&mut self, ports: &[u16]) {
+        const ECHO: &str = "import socket, sys
+end = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+end.bind(('::', int(sys.argv[1])))
+print('bound', flush=True)
+while True: end.sendto(*end.recvfrom(2048))
+";
+        for port in ports {
+            let echo = Process::start(enter(self.server.pid()).args(["python3", "-c", ECHO, &port.to_string()]));
+            echo.wait_for("that it is bound", |line| line == "bound");
+            self.listeners.push(echo);
+        }
+    }
+
+    /// Whether a datagram of the client comes back, sent again until it does or the time is over.
+    pub(crate) fn echoes(&self, address: &str, port: u16, patience: &str) -> bool {
+        let mut command = enter(self.client.pid());
+        let script = format!(
+            "exec 3<>/dev/udp/{address}/{port}; until {{ echo hello >&3; back=$(timeout 0.3 head -n 1 <&3); [ -n \"$back\" ]; }} 2>/dev/null; \
+             do :; done; [ \"$back\" = hello ]"
+        );
+        command.args(["timeout", patience, "bash", "-c", &script]);
         Process::start(&mut command).wait().success()
     }
 

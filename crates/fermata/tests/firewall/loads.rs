@@ -26,6 +26,26 @@ fn the_file_s_ports_are_open_to_whom_it_says_and_all_others_are_closed() {
 }
 
 #[test]
+fn datagrams_come_in_where_the_file_says_and_nowhere_else() {
+    let file = "version: 2
+services:
+  dns: {ports: [{container: 5353, udp: 5353}, {container: 5354, udp: 5354}, {container: 5355, udp: 5355}]}
+firewall:
+  rules: [{port: 5353, protocol: udp}, {port: 5354, protocol: udp, from: 10.77.0.0/24}]
+";
+    let mut lan = Lan::new(file, &[]);
+    lan.echoes_datagrams(&[5353, 5354, 5355]);
+    assert!(lan.echoes(V4, 5355, "30") && lan.echoes(V6, 5355, "30"), "nothing is loaded yet");
+    lan.protect();
+    assert!(lan.echoes(V4, 5353, "30") && lan.echoes(V6, 5353, "30"), "everybody is let in");
+    assert!(lan.echoes(V4, 5354, "30"), "10.77.0.0/24 is let in");
+    assert!(!lan.echoes(V6, 5354, "1"), "nobody else is");
+    assert!(!lan.echoes(V4, 5355, "1") && !lan.echoes(V6, 5355, "1"), "nobody is");
+    lan.does(&["allow", "5355/udp", "--for", "20m"]);
+    assert!(lan.echoes(V4, 5355, "30") && lan.echoes(V6, 5355, "30"), "opened by hand");
+}
+
+#[test]
 fn a_plan_that_is_applied_changes_nothing_a_second_time() {
     let lan = Lan::new(FILE, &[]);
     lan.protect();

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use fermata::firewall::observe::{Observed, Table};
 use fermata::firewall::openings::doors;
-use fermata::firewall::{Gate, Opening, Plan, State, Transport, openings, span};
+use fermata::firewall::{Gate, Opening, Plan, Ruleset, State, Transport, openings, span};
 use fermata_spec::Whence;
 
 use crate::lan::Lan;
@@ -34,6 +34,7 @@ fn machine() -> Observed {
         listening: gates(&[22, 80, 5432, 8081]),
         ssh: BTreeSet::from([22, 2222]),
         bridges: BTreeSet::from(["docker0".to_owned()]),
+        ruleset: Ruleset::default(),
     }
 }
 
