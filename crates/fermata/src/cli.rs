@@ -53,6 +53,8 @@ pub enum Command {
     Render(Render),
     /// The ports that should be open, against what is open: one nftables table of our own.
     Firewall(Firewall),
+    /// Look at this server for what is in the way of a file's WebSockets, and say what to do about it.
+    Doctor(Doctor),
     /// Connect to a URL and report hop by hop which one breaks.
     Probe(Probe),
     /// Serve the page that tests a WebSocket connection from a browser.
@@ -299,7 +301,7 @@ pub enum CheckFormat {
     Github,
 }
 
-/// How a report is printed.
+/// How an answer is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.
@@ -443,6 +445,23 @@ pub struct FirewallDeny {
     pub from: Option<Network>,
 }
 
+/// `fermata doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sudo fermata doctor                     service.yml of this folder
+  sudo fermata doctor /srv/app/service.yml
+  fermata doctor --format json            works without root, and says what it could not see")]
+pub struct Doctor {
+    /// The service.yml [default: service.yml, then service.yaml, of this folder]
+    pub file: Option<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ReportFormat,
+    /// The state folder of the fermata that runs it [default: as for up]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
 /// `fermata probe`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -450,11 +469,17 @@ pub struct FirewallDeny {
   fermata probe wss://app.example.com/socket --subprotocol chat
   fermata probe wss://app.example.com/ --through 203.0.113.7   one server behind the name
   fermata probe wss://app.example.com/ --idle 5m               how long silence is suffered
+  fermata probe --compare wss://app.example.com/ ws://10.0.0.5:8080/ ws://127.0.0.1:3000/   where along a chain it breaks
   fermata probe ws://localhost:8080/ --format json
+  fermata probe wss://app.example.com/ --format html > probe.html   one file to send to a colleague
   fermata probe wss://app.example.com/ --format junit > probe.xml   one test case a hop")]
 pub struct Probe {
     /// A ws://, wss://, http:// or https:// URL.
-    pub url: String,
+    #[arg(required_unless_present = "compare")]
+    pub url: Option<String>,
+    /// Probe several addresses of one service, along the chain from its clients to itself, and show where it breaks.
+    #[arg(long, value_name = "URL", num_args = 1.., conflicts_with = "through")]
+    pub compare: Vec<String>,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     pub format: ReportFormat,
@@ -478,7 +503,7 @@ pub struct Probe {
     pub timeout: u64,
 }
 
-/// How what a probe saw is printed.
+/// How a report is printed, of a probe or a doctor.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub enum ReportFormat {
     /// For people.
@@ -486,7 +511,9 @@ pub enum ReportFormat {
     Human,
     /// For programs.
     Json,
-    /// JUnit XML: one test case for each hop.
+    /// A page: one self-contained file.
+    Html,
+    /// JUnit XML: one test case for each thing that was looked at.
     Junit,
 }
 

@@ -2,36 +2,51 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue};
 
-use super::{Answer, Failure};
+use super::{Answer, Failure, report};
 use crate::cli::{Probe, ReportFormat};
-use crate::probe::{self, Addresses, Question, Target, Trust};
-use crate::report::{Junit, Outcome};
+use crate::probe::{self, Addresses, Comparison, Question, Target, Trust};
+use crate::report::{Html, Junit};
 
 /// Runs it.
 pub fn run(args: &Probe) -> Result<Answer, Failure> {
-    let question = question(args)?;
+    let urls = args.url.iter().chain(&args.compare);
+    let questions: Vec<Question> = urls.map(|url| question(args, url)).collect::<Result<_, _>>()?;
+    if questions.len() == 1 && !args.compare.is_empty() {
+        let says = "--compare takes two URLs at least, from the clients' end of the chain to the service's";
+        return Err(Failure::Usage(says.to_owned()));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::No(format!("cannot start: {error}")))?;
-    if let Some(idle) = question.idle {
+    if let Some(idle) = questions.iter().find_map(|question| question.idle) {
         anstream::eprintln!("being silent for {} s takes its time …", idle.as_secs());
     }
-    let report = runtime.block_on(probe::probe(&question));
+    let reports = runtime.block_on(join_all(questions.iter().map(probe::probe)));
     // A resolver that hangs holds a thread that nobody has to wait for.
     runtime.shutdown_background();
-    match args.format {
-        ReportFormat::Human => anstream::print!("{report}"),
-        ReportFormat::Junit => anstream::print!("{}", Junit(&report)),
-        ReportFormat::Json => anstream::println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default()),
-    }
-    Ok(if report.outcome == Outcome::Broken { Answer::No } else { Answer::Yes })
+    Ok(match reports.as_slice() {
+        [report] => report::print(report, args.format),
+        _ => compared(&Comparison::new(reports), args.format),
+    })
 }
 
-fn question(args: &Probe) -> Result<Question, Failure> {
-    let target = Target::read(&args.url).map_err(|bad| Failure::Usage(bad.to_string()))?;
+fn compared(comparison: &Comparison, format: ReportFormat) -> Answer {
+    let Comparison { outcome, says, reports } = comparison;
+    match format {
+        ReportFormat::Human => anstream::print!("{comparison}"),
+        ReportFormat::Html => anstream::print!("{}", Html { lead: says, reports }),
+        ReportFormat::Junit => anstream::print!("{}", Junit(reports)),
+        ReportFormat::Json => anstream::println!("{}", super::json(comparison)),
+    }
+    report::answer(*outcome)
+}
+
+fn question(args: &Probe, url: &str) -> Result<Question, Failure> {
+    let target = Target::read(url).map_err(|bad| Failure::Usage(bad.to_string()))?;
     let roots = rustls_native_certs::load_native_certs().certs;
     let trust = if args.insecure { Trust::Anything(roots) } else { Trust::Roots(roots) };
     let headers = args.header.iter().map(|line| header(line)).collect::<Result<_, _>>()?;

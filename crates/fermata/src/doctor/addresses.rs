@@ -4,13 +4,21 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// All, loopback apart.
+/// All that others could connect to; those of a link alone are no one's in DNS.
 pub(super) fn own() -> BTreeSet<IpAddr> {
     let trie = fs::read_to_string("/proc/self/net/fib_trie").unwrap_or_default();
     let table = fs::read_to_string("/proc/self/net/if_inet6").unwrap_or_default();
     let v4 = local_v4(&trie).into_iter().map(IpAddr::V4);
     let all = v4.chain(table.lines().filter_map(v6).map(IpAddr::V6));
-    all.filter(|address| !address.is_loopback()).collect()
+    all.filter(|address| !address.is_loopback() && !is_of_link(address)).collect()
+}
+
+/// RFC 3927, RFC 4291 2.5.6.
+fn is_of_link(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
 }
 
 /// Whether it is one by which others in the world could know a machine (RFC 1918, 3927, 4193, 4291, 6598).
@@ -19,11 +27,9 @@ pub(super) fn is_public(address: &IpAddr) -> bool {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
             let shared = a == 100 && (64..128).contains(&b);
-            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || shared)
+            !(v4.is_private() || v4.is_loopback() || v4.is_unspecified() || shared || is_of_link(address))
         }
-        IpAddr::V6(v6) => {
-            !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified())
-        }
+        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unspecified() || is_of_link(address)),
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) fn look(spec: &Spec, place: &Place, roots: &[CertificateDer<'static>]
         None => "no certificate that could be used".to_owned(),
     };
     if spec.tls.certificates.is_empty() && spec.tls.acme.is_none() {
+        "the file names none".clone_into(&mut finding.says);
         finding = finding.remark(none_given());
     }
     for read in &all {

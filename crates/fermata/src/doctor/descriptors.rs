@@ -44,7 +44,7 @@ fn judge(spec: &Spec, allowance: &Allowance, machine: Option<(u64, u64)>) -> Fin
         finding = finding.advised(Verdict::Broken, raise(advice));
     }
     if let Some(says) = limits::too_few(spec, most) {
-        finding = finding.remark(raise(Advice::new("descriptors-too-few", says)));
+        finding = finding.remark(raise(Advice::new("descriptors-too-few", format!("{says}."))));
     }
     if let Some((open, limit)) = machine.filter(|(open, limit)| *open as f64 > *limit as f64 * NEARLY) {
         let says = format!("All processes together have {open} files open, and the machine allows {limit}.");

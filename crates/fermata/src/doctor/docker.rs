@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use fermata_spec::Spec;
 
 use super::{Finding, Topic};
+use crate::firewall::Gate;
 use crate::firewall::observe::{Observed, Table};
 use crate::firewall::openings::openings;
-use crate::firewall::{Gate, Rules, plan};
 use crate::report::Advice;
 
 pub(super) fn look(spec: &Spec, observed: &Observed) -> Finding {
@@ -16,14 +16,17 @@ pub(super) fn look(spec: &Spec, observed: &Observed) -> Finding {
     }
     let known: BTreeSet<Gate> = openings(spec).into_iter().map(|opening| opening.gate).collect();
     let past: BTreeSet<Gate> = observed.published.difference(&known).copied().collect();
-    match plan::docker(&past, &Rules::default()) {
-        None => Finding::works(Topic::Docker, None, "no container publishes a port past the firewall"),
-        Some(says) => {
-            let ports = past.iter().map(Gate::to_string).collect::<Vec<_>>().join(", ");
-            let advice = Advice::new("docker-publishes", format!("{says}."))
-                .then("Publish on loopback what only this machine needs:")
-                .write("ports: [\"127.0.0.1:5432:5432\"]        # docker run -p 127.0.0.1:5432:5432");
-            Finding::works(Topic::Docker, None, format!("open past every firewall: {ports}")).remark(advice)
-        }
+    if past.is_empty() {
+        return Finding::works(Topic::Docker, None, "no container publishes a port past the firewall");
     }
+    let ports = past.iter().map(Gate::to_string).collect::<Vec<_>>().join(", ");
+    let says = format!(
+        "Containers publish {ports}. Docker forwards such connections before any firewall of the host sees them: they \
+         are open to everybody, whatever ufw or fermata firewall say."
+    );
+    let advice = Advice::new("docker-publishes", says)
+        .then("Publish on loopback what only this machine needs:")
+        .write("ports: [\"127.0.0.1:5432:5432\"]        # docker run -p 127.0.0.1:5432:5432")
+        .then("Or filter in Docker's chain DOCKER-USER; with its nftables backend in a forward chain of your own.");
+    Finding::works(Topic::Docker, None, format!("open past every firewall: {ports}")).remark(advice)
 }

@@ -243,7 +243,10 @@ fn any(right: &Value, one: &dyn Fn(&Value) -> Applies) -> Applies {
     if let Some([low, high]) = right["range"].as_array().map(Vec::as_slice) {
         let (Some(low), Some(high)) = (low.as_u64(), high.as_u64()) else { return Applies::Perhaps };
         // A range of ports: one of them is asked for, or none.
-        return (low..=high.min(low + 65_535)).map(|number| one(&number.into())).max().unwrap_or(Applies::No);
+        return (low..=high.min(low.saturating_add(65_535)))
+            .map(|number| one(&number.into()))
+            .max()
+            .unwrap_or(Applies::No);
     }
     match right["set"].as_array().or(right.as_array()) {
         Some(values) => values.iter().map(|value| any(value, one)).max().unwrap_or(Applies::No),

@@ -14,26 +14,26 @@ use x509_parser::x509::X509Name;
 
 /// What stands in a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Certificate {
+pub(crate) struct Certificate {
     /// The name that people know it by.
-    pub(super) subject: String,
+    pub(crate) subject: String,
     /// Who signed it.
-    pub(super) issuer: String,
+    pub(crate) issuer: String,
     /// The hosts that it is for.
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// Its first day.
-    pub(super) from: String,
+    pub(crate) from: String,
     /// Its last day.
-    pub(super) until: String,
+    pub(crate) until: String,
     /// How much of its time is left.
-    pub(super) left: Duration,
+    pub(crate) left: Duration,
     /// What is wrong with it.
-    pub(super) problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// What is wrong with a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     /// Its time is over.
     Expired,
     /// Its time has not come.
@@ -53,7 +53,7 @@ pub(super) enum Problem {
 }
 
 /// Reads the chain that a server sent, and judges it.
-pub(super) fn judge(
+pub(crate) fn judge(
     chain: &[CertificateDer<'_>],
     host: &ServerName<'_>,
     roots: &RootCertStore,

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::dialect::{self, Dialect};
+use super::h2;
 use super::stream::{Heard, Stream, Way};
 use super::target::Question;
 
@@ -66,6 +67,10 @@ pub(super) enum Trouble {
     HeadTooLarge,
     /// It waits for a PROXY protocol line.
     WantsProxyProtocol,
+    /// It hangs up on HTTP/1.1 and has taken HTTP/2; what it said of that.
+    Http2Only(h2::Settings),
+    /// It wants a certificate of the client, and says so in HTTP.
+    WantsCertificate,
     /// TLS broke afterwards: TLS 1.3 tells a client late that it wants a certificate of it.
     Tls(String),
     /// Anything else.
@@ -75,7 +80,15 @@ pub(super) enum Trouble {
 impl Trouble {
     /// Whether no other request could have a better end.
     pub(super) fn is_certain(&self) -> bool {
-        matches!(self, Trouble::Speaks(..) | Trouble::WantsTls | Trouble::WantsProxyProtocol | Trouble::Tls(_))
+        matches!(
+            self,
+            Trouble::Speaks(..)
+                | Trouble::WantsTls
+                | Trouble::WantsProxyProtocol
+                | Trouble::Http2Only(_)
+                | Trouble::WantsCertificate
+                | Trouble::Tls(_)
+        )
     }
 }
 
@@ -94,9 +107,13 @@ pub(super) async fn look(question: &Question, way: &Way) -> Look {
         // A server that waits for a PROXY line hangs up, or waits.
         Err(trouble @ (Trouble::HungUp | Trouble::Silent(_))) if way.tls.is_none() => {
             let proxied = Way { proxied: true, ..way.clone() };
-            let answer = get(question, &proxied, ASIDE.min(question.hop_timeout)).await;
-            Err(answer.map_or(trouble, |_| Trouble::WantsProxyProtocol))
+            // Who takes it for a request that is none says 400, or 501 to the method PROXY.
+            match get(question, &proxied, ASIDE.min(question.hop_timeout)).await {
+                Ok(answer) if !matches!(answer.status, 400 | 501) => Err(Trouble::WantsProxyProtocol),
+                _ => Err(trouble),
+            }
         }
+        Err(Trouble::HungUp) => Err(way.http2.map_or(Trouble::HungUp, Trouble::Http2Only)),
         other => other,
     };
     Look { took, outcome }
@@ -105,7 +122,17 @@ pub(super) async fn look(question: &Question, way: &Way) -> Look {
 async fn get(question: &Question, way: &Way, limit: Duration) -> Result<Answer, Trouble> {
     let request = head(question, &[("accept", "*/*"), ("connection", "close")]);
     let (_, answer) = exchange(way, &request, limit).await?;
-    if wants_tls(&answer) { Err(Trouble::WantsTls) } else { Ok(answer) }
+    match answer {
+        answer if wants_tls(&answer) => Err(Trouble::WantsTls),
+        answer if wants_certificate(&answer) => Err(Trouble::WantsCertificate),
+        answer => Ok(answer),
+    }
+}
+
+/// The words of nginx for a client without a certificate, or with a wrong one.
+fn wants_certificate(answer: &Answer) -> bool {
+    answer.status == 400
+        && ["No required SSL certificate was sent", "The SSL certificate error"].iter().any(|words| answer.says(words))
 }
 
 /// The words of nginx, Go and Apache for HTTP on a port with TLS.
@@ -116,11 +143,16 @@ fn wants_tls(answer: &Answer) -> bool {
             .any(|words| answer.says(words))
 }
 
-/// A request for the target's path with these headers, and those that were asked for.
+/// A GET of the target's path with these headers, and those that were asked for.
 pub(super) fn head(question: &Question, lines: &[(&str, &str)]) -> Vec<u8> {
+    request(question, "GET", question.target.path(), lines)
+}
+
+/// A request to the target's host with these headers, and those that were asked for.
+pub(super) fn request(question: &Question, method: &str, path: &str, lines: &[(&str, &str)]) -> Vec<u8> {
     let target = &question.target;
     let asked = |name: &str| question.headers.iter().any(|(known, _)| known == name);
-    let mut head = format!("GET {} HTTP/1.1\r\n", target.path()).into_bytes();
+    let mut head = format!("{method} {path} HTTP/1.1\r\n").into_bytes();
     let mut line = |name: &str, value: &[u8]| {
         head.extend_from_slice(name.as_bytes());
         head.extend_from_slice(b": ");

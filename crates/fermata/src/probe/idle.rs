@@ -16,9 +16,10 @@ use super::stream::Way;
 use super::target::Question;
 use super::ws;
 
-/// Silences after which a socket wakes up, in seconds: between the limits that are usual, so that a drop that nobody
-/// tells falls between two of them.
-const WAKE: [u64; 12] = [12, 25, 40, 55, 80, 110, 200, 270, 325, 400, 620, 900];
+/// The first socket wakes up after so many seconds, and each other one after a fifth more than the one before: a drop that
+/// nobody tells is then known to a tenth. A limit that is told, by a Close or the end of the connection, is known exactly.
+const FIRST: f64 = 3.5;
+const MORE: f64 = 1.2;
 
 /// How often the pinged socket is pinged at least.
 const PING: Duration = Duration::from_secs(5);
@@ -57,30 +58,38 @@ enum Fate {
 /// Waits; `None` when there are no sockets to wait on.
 pub(super) async fn look(question: &Question, way: &Way, wait: Duration) -> Option<Silence> {
     let every = PING.min(wait / 6);
-    let mut wakes: Vec<Duration> = WAKE.into_iter().map(Duration::from_secs).filter(|wake| *wake < wait).collect();
-    wakes.push(wait);
+    let wakes = std::iter::successors(Some(FIRST), |wake| Some(wake * MORE)).map(Duration::from_secs_f64);
+    let wakes: Vec<Duration> = wakes.take_while(|wake| *wake < wait).chain([wait]).collect();
     let pinged = ws::open(question, way).await?;
     let silent = join_all(wakes.iter().map(|wake| async move {
         let socket = ws::open(question, way).await?;
         Some((*wake, wait_silently(socket, *wake, question.hop_timeout).await))
     }));
     let (silent, pinged) = tokio::join!(silent, keep_awake(pinged, every, wait, question.hop_timeout));
-    let mut limit: Option<(Duration, Ending)> = None;
-    let mut last_alive = Duration::ZERO;
-    for (wake, fate) in silent.into_iter().flatten() {
-        let found = match fate {
-            Fate::Alive => {
-                last_alive = wake;
-                continue;
-            }
-            Fate::Ended(after, ending) => (after, ending),
-            Fate::Dead => (wake, Ending::Dropped(last_alive)),
-        };
-        if limit.as_ref().is_none_or(|(shortest, _)| found.0 < *shortest) {
-            limit = Some(found);
-        }
-    }
+    let fates: Vec<(Duration, Fate)> = silent.into_iter().flatten().collect();
+    let limit = limit(&fates);
     Some(Silence { waited: wait, every, limit, aged: matches!(pinged, Fate::Ended(..) | Fate::Dead) })
+}
+
+/// The shortest silence that was the end of a connection.
+fn limit(fates: &[(Duration, Fate)]) -> Option<(Duration, Ending)> {
+    let alive = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Alive)).map(|(wake, _)| *wake).max();
+    let dropped = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Dead)).map(|(wake, _)| *wake).min();
+    let told = fates.iter().filter_map(|(_, fate)| match fate {
+        Fate::Ended(after, ending) => Some((*after, ending.clone())),
+        Fate::Alive | Fate::Dead => None,
+    });
+    let told = told.min_by_key(|(after, _)| *after);
+    let silently = |dropped: Duration| {
+        let alive = alive.filter(|alive| *alive < dropped).unwrap_or_default();
+        (dropped, Ending::Dropped(alive))
+    };
+    match (told, dropped) {
+        // One that woke up in the moment of its end looks as if it had been dropped.
+        (Some(told), Some(dropped)) if told.0 < dropped.mul_f64(MORE) => Some(told),
+        (_, Some(dropped)) => Some(silently(dropped)),
+        (told, None) => told,
+    }
 }
 
 /// Says nothing until it is time, then asks whether anybody is there.

@@ -6,14 +6,18 @@
 //! waits longer than it was told, and nothing prints.
 
 mod advise;
+mod burst;
 mod certificate;
+mod compare;
 mod dialect;
 mod dns;
 mod h2;
 mod http;
 mod idle;
 mod name;
+mod polling;
 mod product;
+mod sizes;
 mod socket;
 mod stream;
 mod talk;
@@ -22,6 +26,8 @@ mod tcp;
 mod tls;
 mod ws;
 
+pub(crate) use certificate::{Certificate, Problem, judge};
+pub use compare::Comparison;
 pub use name::{Hop, Name, Report};
 pub use target::{Addresses, BadTarget, Question, Target, Trust};
 
@@ -35,7 +41,17 @@ pub async fn probe(question: &Question) -> Report {
     let mut hops = Vec::new();
     walk(question, &mut hops).await;
     let last = hops.last().map(|hop| hop.name);
-    let all = [Name::Dns, Name::Tcp, Name::Tls, Name::Http, Name::Upgrade, Name::Ping, Name::Messages, Name::Close];
+    let all = [
+        Name::Dns,
+        Name::Tcp,
+        Name::Tls,
+        Name::Http,
+        Name::Upgrade,
+        Name::Ping,
+        Name::Messages,
+        Name::Close,
+        Name::Burst,
+    ];
     let rest = all.into_iter().filter(|name| Some(*name) > last && (*name != Name::Tls || question.target.is_secure()));
     hops.extend(rest.map(Hop::skipped));
     Report::new(question.target.to_string(), hops)
@@ -53,7 +69,7 @@ async fn walk(question: &Question, hops: &mut Vec<Hop>) -> Option<()> {
         hops.push(hop);
         way?
     } else {
-        Way { address, tls: None, proxied: false }
+        Way { address, tls: None, proxied: false, http2: None }
     };
     let mut socket = upgrade(question, &way, hops).await?;
 
@@ -72,10 +88,21 @@ async fn walk(question: &Question, hops: &mut Vec<Hop>) -> Option<()> {
     }
     let start = Instant::now();
     let parting = talk::close(&mut socket, question.hop_timeout).await;
-    hops.push(advise::parting(&parting, start.elapsed()));
+    let hop = advise::parting(&parting, start.elapsed());
+    if hop.verdict == Verdict::Broken {
+        hops.push(hop);
+        return None;
+    }
+    let leaving = talk::leave_without_a_word(question, &way).await;
+    hops.push(leaving.iter().fold(hop, advise::leaving));
 
-    let silence = idle::look(question, &way, question.idle?).await?;
-    hops.push(advise::idle(&silence));
+    hops.extend(polling::look(question, &way).await.map(|polling| advise::polling(&polling)));
+    if let Some(wait) = question.idle
+        && let Some(silence) = idle::look(question, &way, wait).await
+    {
+        hops.push(advise::idle(&silence));
+    }
+    hops.push(advise::burst(&burst::look(question, &way).await));
     Some(())
 }
 

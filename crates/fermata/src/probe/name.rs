@@ -25,7 +25,9 @@ pub enum Name {
     Ping,
     Messages,
     Close,
+    Polling,
     Idle,
+    Burst,
 }
 
 impl Topic for Name {
@@ -49,7 +51,9 @@ impl Display for Name {
             Name::Ping => "Ping",
             Name::Messages => "Messages",
             Name::Close => "Close",
+            Name::Polling => "Polling",
             Name::Idle => "Idle",
+            Name::Burst => "Burst",
         })
     }
 }

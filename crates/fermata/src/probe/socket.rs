@@ -125,7 +125,13 @@ impl Socket {
         }
     }
 
-    /// Waits for the end of the connection after both Closes.
+    /// Ends this side of the connection, without a Close: what comes can still be read.
+    pub(super) async fn half_close(&mut self) {
+        // Whether this went out is seen by what the other side does.
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// Waits for the end of the connection, whatever comes before it.
     pub(super) async fn ended_by_peer(&mut self) {
         let mut rest = [0; 1024];
         while matches!(self.stream.read(&mut rest).await, Ok(1..)) {}

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::h2;
+
 /// Bytes that are kept of what the server said first: enough to tell protocols apart.
 const HEARD: usize = 64;
 
@@ -48,6 +50,8 @@ pub(super) struct Way {
     pub(super) tls: Option<(TlsConnector, ServerName<'static>)>,
     /// Whether to begin with a PROXY protocol line, as a balancer would.
     pub(super) proxied: bool,
+    /// What was said of HTTP/2, where it was chosen when it was offered, and HTTP/1.1 was not.
+    pub(super) http2: Option<h2::Settings>,
 }
 
 impl Way {

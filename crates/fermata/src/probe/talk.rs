@@ -6,6 +6,7 @@ use fermata_wire::frame::Opcode;
 use fermata_wire::{Close, Code};
 use tokio::time::{Instant, timeout_at};
 
+use super::sizes::{self, Limit};
 use super::socket::{End, Heard, Socket};
 use super::stream::Way;
 use super::target::Question;
@@ -17,8 +18,8 @@ const PINGS: usize = 3;
 /// How long an echo may come after the Pong that was asked for after it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Sizes that are tried with a service that echoes.
-const SIZES: [usize; 2] = [64 << 10, 1 << 20];
+/// How long the other side may take to notice that a client has ended its side.
+const NOTICES: Duration = Duration::from_secs(5);
 
 /// Why a socket doesn't talk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +45,6 @@ pub(super) enum Said {
     Closed(Option<Code>, String),
     /// The connection ended without a Close.
     Ended(End),
-}
-
-/// Where messages get too large.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Limit {
-    pub(super) size: usize,
-    pub(super) ending: Trouble,
 }
 
 /// How a Close is taken.
@@ -112,7 +106,7 @@ pub(super) async fn messages(socket: &mut Socket, question: &Question, way: &Way
         Err(Said::Closed(code, _)) => return Said::TextOnly(format!("is answered with a Close {}", said_code(code))),
         Err(other) => return other,
     }
-    let (largest, limit) = sizes(question, way).await;
+    let (largest, limit) = sizes::look(question, way).await;
     Said::Echo { trip, largest, limit }
 }
 
@@ -150,41 +144,6 @@ async fn sent_back(socket: &mut Socket, opcode: Opcode, payload: &[u8], deadline
     }
 }
 
-/// The largest of some sizes that comes back, on a socket of its own.
-async fn sizes(question: &Question, way: &Way) -> (usize, Option<Limit>) {
-    let mut largest = 256;
-    let Some(mut socket) = ws::open(question, way).await else { return (largest, None) };
-    for size in SIZES {
-        let payload: Vec<u8> = (0..=u8::MAX).cycle().take(size).collect();
-        let back = comes_back(&mut socket, &payload, question.hop_timeout).await;
-        if let Err(ending) = back {
-            return (largest, Some(Limit { size, ending }));
-        }
-        largest = size;
-    }
-    let _ = socket.close(&Close::new(Code::NORMAL, "")).await;
-    (largest, None)
-}
-
-async fn comes_back(socket: &mut Socket, payload: &[u8], limit: Duration) -> Result<(), Trouble> {
-    let exchange = async {
-        // An ending while this is being sent is told by what is read afterwards.
-        let _ = socket.send(Opcode::Binary, payload).await;
-        loop {
-            match socket.next().await {
-                Ok(Heard::Binary(back)) if back == payload => return Ok(()),
-                Ok(Heard::Close(code, reason)) => return Err(Trouble::Closed(code, reason)),
-                Ok(_) => {}
-                Err(end) => return Err(Trouble::Ended(end)),
-            }
-        }
-    };
-    match timeout_at(Instant::now() + limit, exchange).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Trouble::NoPong(limit)),
-    }
-}
-
 /// Closes, and sees whether the other side does.
 pub(super) async fn close(socket: &mut Socket, limit: Duration) -> Parting {
     let deadline = Instant::now() + limit;
@@ -203,6 +162,28 @@ pub(super) async fn close(socket: &mut Socket, limit: Duration) -> Parting {
             Ok(Ok(_)) => {}
         }
     }
+}
+
+/// What becomes of a connection whose client ends its side without a Close, as one that crashes does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// The other side ends too.
+    Noticed(Duration),
+    /// The connection stays.
+    Unnoticed(Duration),
+}
+
+/// Ends the client's side of a connection, and sees whether the other side does; `None` where there is no connection.
+pub(super) async fn leave_without_a_word(question: &Question, way: &Way) -> Option<Leaving> {
+    let mut socket = ws::open(question, way).await?;
+    let start = Instant::now();
+    let limit = NOTICES.min(question.hop_timeout);
+    let leaving = async {
+        socket.half_close().await;
+        socket.ended_by_peer().await;
+    };
+    let ended = timeout_at(start + limit, leaving).await;
+    Some(if ended.is_ok() { Leaving::Noticed(start.elapsed()) } else { Leaving::Unnoticed(limit) })
 }
 
 /// A code in words, or that there is none.

@@ -11,8 +11,8 @@ use tokio::time::{Instant, timeout};
 
 use super::advise;
 use super::name::{Hop, Name};
-use crate::report::Detail;
 use super::target::Question;
+use crate::report::Detail;
 
 /// Why an address can't be connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,10 +19,10 @@ use url::Host;
 use super::certificate::{self, Certificate};
 use super::dialect::{self, Dialect};
 use super::name::{Hop, Name};
-use crate::report::{Advice, Verdict};
 use super::stream::{Heard, Overheard, Stream, Way};
 use super::target::{Question, Target, Trust};
 use super::{advise, h2};
+use crate::report::{Advice, Verdict};
 
 /// What a browser offers for a WebSocket (RFC 7301, RFC 6455 4.1).
 const HTTP_1: Offer = &[b"http/1.1"];
@@ -75,18 +75,24 @@ pub(super) async fn look(question: &Question, address: SocketAddr) -> (Hop, Opti
         return (Hop::broken(Name::Tls, None, says, advice), None);
     };
     let witness = Arc::new(Witness::new(question.trust.roots()));
-    let way = |offer: Offer| Way { address, tls: Some((witness.connector(offer), name.clone())), proxied: false };
+    let way = |offer: Offer| Way {
+        address,
+        tls: Some((witness.connector(offer), name.clone())),
+        proxied: false,
+        http2: None,
+    };
     let start = Instant::now();
     let shaken = shake(&way(HTTP_1), question.hop_timeout).await;
     let took = Some(start.elapsed());
     let trouble = match shaken {
         Ok(stream) => {
             let version = stream.get_ref().1.protocol_version();
+            let http1 = stream.get_ref().1.alpn_protocol() == Some(b"http/1.1");
             let certificate = witness.judge(&name);
             drop(stream);
             let h2 = greet(&way(HTTP_2), ASIDE).await;
             let (hop, good) = told(Seen { version, certificate }, h2, took, question);
-            return (hop, good.then(|| way(HTTP_1)));
+            return (hop, good.then(|| Way { http2: h2.filter(|_| !http1), ..way(HTTP_1) }));
         }
         Err(trouble) => explained(trouble, &way, question.hop_timeout).await,
     };

@@ -80,7 +80,12 @@ pub(super) async fn look(question: &Question, way: &Way) -> Look {
 
 /// Another socket to the same place.
 pub(super) async fn open(question: &Question, way: &Way) -> Option<Socket> {
-    ask(question, way, Extra::Nothing, question.hop_timeout).await.ok().map(|(socket, _)| socket)
+    try_open(question, way).await.ok()
+}
+
+/// The same, with what was in the way.
+pub(super) async fn try_open(question: &Question, way: &Way) -> Result<Socket, Trouble> {
+    ask(question, way, Extra::Nothing, question.hop_timeout).await.map(|(socket, _)| socket)
 }
 
 /// Whether compression is taken. Only an answer that refuses the offer is a trouble: time runs out for other reasons.
@@ -138,6 +143,6 @@ fn origin(question: &Question) -> String {
 }
 
 /// Says goodbye to a socket that has served its purpose.
-async fn leave(mut socket: Socket) {
+pub(super) async fn leave(mut socket: Socket) {
     let _ = socket.close(&Close::new(Code::NORMAL, "")).await;
 }

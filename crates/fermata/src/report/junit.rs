@@ -1,37 +1,42 @@
-//! A report as JUnit XML, for programs that collect the results of tests: one test case for each finding.
+//! Reports as JUnit XML, for programs that collect the results of tests: one test case for each finding.
 //!
 //! A remark is no failure: what is worth changing stands in `system-out`, beside what else was seen.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
+use super::markup::escaped;
 use super::{Advice, Finding, Report, Step, Topic, Verdict};
 
-/// A report that prints itself as JUnit XML.
+/// Reports that print themselves as JUnit XML, each a suite of tests.
 #[derive(Debug, Clone, Copy)]
-pub struct Junit<'a, T>(pub &'a Report<T>);
+pub struct Junit<'a, T>(pub &'a [Report<T>]);
 
 impl<T: Topic> Display for Junit<'_, T> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let findings = &self.0.findings;
-        let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
-        let (broken, skipped) = (count(Verdict::Broken), count(Verdict::Skipped));
-        let took = seconds(findings.iter().filter_map(|finding| finding.took).sum());
-        let (command, subject) = (T::COMMAND, escaped(&self.0.subject));
         writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
         writeln!(out, "<testsuites>")?;
-        writeln!(
-            out,
-            "  <testsuite name=\"fermata {command} {subject}\" tests=\"{}\" failures=\"{broken}\" errors=\"0\" \
-             skipped=\"{skipped}\" time=\"{took}\">",
-            findings.len()
-        )?;
-        for finding in findings {
-            test_case(out, &subject, finding)?;
-        }
-        writeln!(out, "  </testsuite>")?;
+        self.0.iter().try_for_each(|report| suite(out, report))?;
         writeln!(out, "</testsuites>")
     }
+}
+
+fn suite<T: Topic>(out: &mut Formatter<'_>, report: &Report<T>) -> fmt::Result {
+    let findings = &report.findings;
+    let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
+    let (broken, skipped) = (count(Verdict::Broken), count(Verdict::Skipped));
+    let took = seconds(findings.iter().filter_map(|finding| finding.took).sum());
+    let (command, subject) = (T::COMMAND, escaped(&report.subject));
+    writeln!(
+        out,
+        "  <testsuite name=\"fermata {command} {subject}\" tests=\"{}\" failures=\"{broken}\" errors=\"0\" \
+         skipped=\"{skipped}\" time=\"{took}\">",
+        findings.len()
+    )?;
+    for finding in findings {
+        test_case(out, &subject, finding)?;
+    }
+    writeln!(out, "  </testsuite>")
 }
 
 fn test_case<T: Topic>(out: &mut Formatter<'_>, subject: &str, finding: &Finding<T>) -> fmt::Result {
@@ -76,22 +81,4 @@ fn advice(advice: &Advice) -> String {
 
 fn seconds(took: Duration) -> String {
     format!("{:.6}", took.as_secs_f64())
-}
-
-/// Text and values of attributes (XML 1.0, 2.4 and 3.3.3). What a server says may hold characters that no XML document
-/// can hold, not even escaped (2.2): one of those would make the whole file unreadable.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' | '\t' => out.push(char),
-            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            _ => out.push(char),
-        }
-    }
-    out
 }

@@ -3,8 +3,10 @@
 //! `probe` and `doctor` make reports, each with topics of its own; people, programs and CI systems read them in the same
 //! forms. Nothing here looks at anything.
 
+mod html;
 mod junit;
-mod text;
+mod markup;
+pub(crate) mod text;
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+pub use html::Html;
 pub use junit::Junit;
 
 /// What was found.

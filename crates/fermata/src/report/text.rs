@@ -80,7 +80,7 @@ fn conclusion<T: Topic>(out: &mut Formatter<'_>, report: &Report<T>) -> fmt::Res
 }
 
 /// Follows a lead that stands on the line already.
-fn advice_lines(out: &mut Formatter<'_>, advice: &Advice, lead: usize) -> fmt::Result {
+pub(crate) fn advice_lines(out: &mut Formatter<'_>, advice: &Advice, lead: usize) -> fmt::Result {
     let mut lines = wrap(&advice.says, WIDTH - 1, lead).into_iter();
     writeln!(out, "{}", lines.next().unwrap_or_default())?;
     for line in lines {
@@ -104,7 +104,7 @@ fn advice_lines(out: &mut Formatter<'_>, advice: &Advice, lead: usize) -> fmt::R
 }
 
 /// Writes text from where the cursor stands, its further lines indented.
-fn wrapped(out: &mut Formatter<'_>, text: &str, indent: usize, style: Style) -> fmt::Result {
+pub(crate) fn wrapped(out: &mut Formatter<'_>, text: &str, indent: usize, style: Style) -> fmt::Result {
     for (number, line) in wrap(text, WIDTH - indent, 0).iter().enumerate() {
         if number > 0 {
             write!(out, "{:indent$}", "")?;
@@ -137,12 +137,24 @@ fn wrap(text: &str, width: usize, used: usize) -> Vec<String> {
     lines
 }
 
-fn mark(verdict: Verdict) -> String {
-    let (sign, style) = match verdict {
-        Verdict::Works => ('✓', AnsiColor::Green.on_default()),
-        Verdict::Remark => ('!', AnsiColor::Yellow.on_default()),
-        Verdict::Broken => ('✗', AnsiColor::Red.on_default().bold()),
-        Verdict::Skipped => ('·', Style::new().dimmed()),
+/// A verdict as one character.
+pub(super) fn sign(verdict: Verdict) -> char {
+    match verdict {
+        Verdict::Works => '✓',
+        Verdict::Remark => '!',
+        Verdict::Broken => '✗',
+        Verdict::Skipped => '·',
+    }
+}
+
+/// The same in its colour.
+pub(crate) fn mark(verdict: Verdict) -> String {
+    let sign = sign(verdict);
+    let style = match verdict {
+        Verdict::Works => AnsiColor::Green.on_default(),
+        Verdict::Remark => AnsiColor::Yellow.on_default(),
+        Verdict::Broken => AnsiColor::Red.on_default().bold(),
+        Verdict::Skipped => Style::new().dimmed(),
     };
     let mut text = String::new();
     let _ = write!(text, "{style}{sign}{style:#}");
@@ -150,7 +162,7 @@ fn mark(verdict: Verdict) -> String {
 }
 
 /// A time with three digits at most.
-fn time(took: Duration) -> String {
+pub(crate) fn time(took: Duration) -> String {
     let ms = took.as_secs_f64() * 1e3;
     match ms {
         ..10.0 => format!("{ms:.1} ms"),

@@ -57,7 +57,8 @@ impl Lan {
         shell(self.server.pid(), script)
     }
 
-    fn on_client(&self, script: &str) -> String {
+    /// Runs a shell's commands on the client.
+    pub(crate) fn on_client(&self, script: &str) -> String {
         shell(self.client.pid(), script)
     }
 

@@ -26,7 +26,7 @@ async fn a_service_that_works_ends_in_0_and_json_tells_programs() {
     let hops: Vec<_> =
         report["hops"].as_array().expect("hops").iter().map(|hop| (&hop["name"], &hop["verdict"])).collect();
     let works = serde_json::Value::from("works");
-    let names = ["dns", "tcp", "http", "upgrade", "ping", "messages", "close"].map(serde_json::Value::from);
+    let names = ["dns", "tcp", "http", "upgrade", "ping", "messages", "close", "burst"].map(serde_json::Value::from);
     assert_eq!(hops, names.iter().map(|name| (name, &works)).collect::<Vec<_>>());
     assert!(report["hops"][3]["ms"].is_number(), "{report}");
 }

@@ -26,7 +26,7 @@ fn a_broken_hop_is_a_failure_with_its_code_and_what_was_not_tried_is_skipped() {
     ];
     let report = Report { subject: "ws://localhost/?a=1&b=2".to_owned(), outcome: Outcome::Broken, findings: hops };
     assert_eq!(
-        Junit(&report).to_string(),
+        Junit(&[report]).to_string(),
         "\
 <?xml version=\"1.0\" encoding=\"UTF-8\"?>
 <testsuites>
@@ -56,7 +56,7 @@ In nginx:
 fn what_a_server_says_cannot_make_the_xml_unreadable() {
     let hops = vec![hop(Name::Http, Verdict::Works, "\"<\u{0}>&\u{1b}[31m\u{ffff}]]>")];
     let report = Report { subject: "ws://localhost/".to_owned(), outcome: Outcome::Works, findings: hops };
-    let text = Junit(&report).to_string();
+    let text = Junit(&[report]).to_string();
     let seen = text.lines().find(|line| line.contains("system-out")).expect("what was seen");
     assert_eq!(seen, "      <system-out>&quot;&lt;\u{fffd}&gt;&amp;\u{fffd}[31m\u{fffd}]]&gt;</system-out>");
 }

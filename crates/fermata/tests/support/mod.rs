@@ -16,6 +16,6 @@ pub use fermata::{Ended, Fermata, Folder};
 pub use peer::Peer;
 pub use ports::free_port;
 pub use process::{PATIENCE, Process, until};
-pub use proxies::{haproxy, nginx, program};
+pub use proxies::{caddy, haproxy, nginx, program};
 pub use tls::{TlsFront, trusting};
 pub use tunnels::hold;

@@ -38,6 +38,17 @@ pub fn nginx(folder: &Folder, http: &str, port: u16) -> Process {
     listening(Process::start(&mut command), port)
 }
 
+/// A Caddy with this Caddyfile, once it listens on `port`. What it keeps goes into the folder.
+pub fn caddy(folder: &Folder, caddyfile: &str, port: u16) -> Process {
+    let file = folder.write("Caddyfile", caddyfile);
+    let mut command = program("caddy");
+    command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
+    for home in ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+        command.env(home, folder.path());
+    }
+    listening(Process::start(&mut command), port)
+}
+
 fn listening(process: Process, port: u16) -> Process {
     until("the proxy listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
     process

@@ -4,8 +4,8 @@ use fermata_wire::handshake::BadAnswer;
 
 use super::super::dialect;
 use super::super::http::Answer;
-use crate::report::Advice;
 use super::super::target::Question;
+use crate::report::Advice;
 
 /// What is wrong with it.
 pub(super) fn words(bad: BadAnswer, answer: &Answer) -> String {

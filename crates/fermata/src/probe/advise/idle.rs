@@ -6,9 +6,9 @@ use fermata_spec::balancers::{Usual, ages, silences};
 
 use super::super::idle::{Ending, Silence};
 use super::super::name::{Hop, Name};
-use crate::report::Advice;
 use super::super::talk::said_code;
 use super::lasting;
+use crate::report::Advice;
 
 /// So many are named of those who have the same limit.
 const NAMED: usize = 4;

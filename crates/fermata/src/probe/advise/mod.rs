@@ -3,17 +3,22 @@
 //! One file a hop, each a pure function of what was seen. A `code` stays the same when the words change.
 
 mod bad101;
+mod burst;
 mod idle;
+mod polling;
 mod products;
 mod reach;
+mod sizes;
 mod talk;
 mod tls;
 mod upgrade;
 mod web;
 
+pub(super) use burst::burst;
 pub(super) use idle::idle;
+pub(super) use polling::polling;
 pub(super) use reach::{dns, lame_address, tcp, tcp_outcome};
-pub(super) use talk::{messages, parting, ping};
+pub(super) use talk::{leaving, messages, parting, ping};
 pub(super) use tls::{certificate, certificate_ends, certificate_words, tls};
 pub(super) use upgrade::upgrade;
 pub(super) use web::http;

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use super::super::dns::Trouble as DnsTrouble;
-use crate::report::Advice;
 use super::super::tcp::{Trouble as TcpTrouble, Try};
 use super::lasting;
+use crate::report::Advice;
 
 /// A name without an address.
 pub(in super::super) fn dns(trouble: &DnsTrouble, name: &str) -> (String, Advice) {

@@ -5,10 +5,11 @@ use std::time::Duration;
 use fermata_wire::Code;
 
 use super::super::name::{Hop, Name};
-use crate::report::Advice;
 use super::super::socket::{End, Violation};
-use super::super::talk::{Limit, Parting, Said, Trouble, said_code};
+use super::super::talk::{Leaving, Parting, Said, Trouble, said_code};
 use super::lasting;
+use super::sizes::{limited, size};
+use crate::report::{Advice, Detail};
 
 /// The hop of the Pings.
 pub(in super::super) fn ping(outcome: &Result<Duration, Trouble>, took: Duration) -> Hop {
@@ -43,7 +44,7 @@ pub(in super::super) fn messages(said: &Said, took: Duration) -> Hop {
         Said::Echo { trip, largest, limit } => {
             let says = format!("text and binary come back, up to {}", size(*largest));
             let hop = Hop::works(Name::Messages, Some(*trip), says);
-            limit.iter().fold(hop, |hop, Limit { size, ending }| limited(hop, *size, ending))
+            limit.iter().fold(hop, limited)
         }
         Said::TextOnly(binary) => works(format!("text comes back; binary {binary}")),
         Said::Other { messages: 0, .. } => works("the service does not echo, and says nothing by itself".to_owned()),
@@ -70,30 +71,6 @@ pub(in super::super) fn messages(said: &Said, took: Duration) -> Hop {
             let (says, advice) = ended(end);
             Hop::broken(Name::Messages, Some(took), says, advice)
         }
-    }
-}
-
-fn limited(hop: Hop, at: usize, ending: &Trouble) -> Hop {
-    let size = size(at);
-    match ending {
-        Trouble::Closed(code, reason) => hop.detail(format!("{size} get Close {}", code_and_reason(*code, reason))),
-        Trouble::NoPong(limit) => {
-            hop.detail(format!("{size} do not come back within {}", lasting(*limit)))
-                .remark(Advice::new("size-stuck", format!("Messages of {size} get stuck on the way.")).then(
-                "Something reads a part of the message and stops: look at limits for buffers and frames on the way.",
-            ))
-        }
-        Trouble::Ended(_) => hop.detail(format!("{size} end the connection without a Close")).remark(
-            Advice::new(
-                "size-cut",
-                format!("Messages of {size} cut the connection without a word; browsers tell their pages 1006."),
-            )
-            .then(
-                "Somewhere on the way is a limit: AWS API Gateway takes 32 KB a frame and 128 KB a message, many \
-                 libraries 1 MiB or less.",
-            )
-            .then("Have whoever has the limit close with 1009, as Fermata's max_message does."),
-        ),
     }
 }
 
@@ -131,6 +108,29 @@ pub(in super::super) fn parting(parting: &Parting, took: Duration) -> Hop {
         Parting::Broken(end) => {
             let (says, advice) = ended(end);
             Hop::broken(Name::Close, Some(took), says, advice)
+        }
+    }
+}
+
+/// Adds what becomes of clients that end without a Close.
+pub(in super::super) fn leaving(mut hop: Hop, leaving: &Leaving) -> Hop {
+    match leaving {
+        Leaving::Noticed(took) => {
+            let says = "a client that ends without a Close is noticed".to_owned();
+            hop.details.push(Detail { says, took: Some(*took) });
+            hop
+        }
+        Leaving::Unnoticed(limit) => {
+            let says = format!("a client that ends without a Close is not noticed within {}", lasting(*limit));
+            hop.detail(says).remark(
+                Advice::new(
+                    "half-close-unnoticed",
+                    "When a client ends its side of the connection, as one that crashes does, the other side goes on: \
+                     connections of clients that are gone pile up.",
+                )
+                .then("A proxy on the way may not pass the end on: half-closed connections have to be ended at last, by timeout client-fin in HAProxy.")
+                .then("Or the service does not read: libraries notice the end while somebody reads from them."),
+            )
         }
     }
 }
@@ -213,15 +213,7 @@ fn violated(violation: &Violation) -> Advice {
     }
 }
 
-fn code_and_reason(code: Option<Code>, reason: &str) -> String {
+pub(super) fn code_and_reason(code: Option<Code>, reason: &str) -> String {
     let code = said_code(code);
     if reason.is_empty() { code } else { format!("{code} \"{}\"", super::super::dialect::shown(reason.as_bytes())) }
-}
-
-fn size(bytes: usize) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => format!("{} KiB", bytes >> 10),
-        _ => format!("{} MiB", bytes >> 20),
-    }
 }

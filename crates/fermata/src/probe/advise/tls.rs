@@ -4,10 +4,10 @@ use rustls::AlertDescription;
 
 use super::super::certificate::{Certificate, Problem};
 use super::super::dialect::Dialect;
-use crate::report::Advice;
 use super::super::target::Target;
 use super::super::tls::Trouble;
 use super::{lasting, proxy_protocol, speaks};
+use crate::report::Advice;
 
 /// No TLS.
 pub(in super::super) fn tls(trouble: &Trouble, target: &Target) -> (String, Advice) {
@@ -113,17 +113,21 @@ fn alerted(alert: AlertDescription, target: &Target) -> Advice {
             Advice::new("tls-too-old", "The server has nothing in common with a browser of today: TLS 1.2 or 1.3.")
                 .then("Switch TLS 1.2 and 1.3 on in the server: ssl_protocols TLSv1.2 TLSv1.3; in nginx.")
         }
-        AlertDescription::CertificateRequired => Advice::new(
-            "client-certificate",
-            "The server lets only clients in that have a certificate from it (mutual TLS). A browser asks its user.",
-        )
-        .then("Switch that off for this host, if it isn't meant: ssl_verify_client off; in nginx."),
+        AlertDescription::CertificateRequired => client_certificate(),
         _ => Advice::new("tls-refused", "The server found nothing that it could agree with.")
             .then("Look into the server's log; check its versions, ciphers and certificate."),
     }
 }
 
-fn http2_only(websockets: bool) -> Advice {
+pub(super) fn client_certificate() -> Advice {
+    Advice::new(
+        "client-certificate",
+        "The server lets only clients in that have a certificate from it (mutual TLS). A browser asks its user.",
+    )
+    .then("Switch that off for this host, if it isn't meant: ssl_verify_client off; in nginx.")
+}
+
+pub(super) fn http2_only(websockets: bool) -> Advice {
     let advice = Advice::new(
         "http2-only",
         "The server takes only HTTP/2 on this port (ALPN). Browsers and all other clients open WebSockets over \

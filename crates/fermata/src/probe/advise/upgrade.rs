@@ -2,13 +2,13 @@
 
 use super::super::dialect;
 use super::super::http::Answer;
-use super::super::product::{self, Product};
 use super::super::name::{Hop, Name};
-use crate::report::Advice;
+use super::super::product::{self, Product};
 use super::super::target::Question;
 use super::super::ws::{Look, Trouble};
 use super::products::{envoy, is_incapable, pass_it_on, subject};
 use super::{bad101, web};
+use crate::report::Advice;
 
 /// The hop of the upgrade.
 pub(in super::super) fn upgrade(look: &Look, question: &Question) -> Hop {
@@ -84,6 +84,7 @@ fn refused(answer: &Answer, question: &Question) -> Advice {
         404 => not_found(product, question),
         426 => wants_upgrade(answer),
         400 if product == Some(Product::SocketIo) => socket_io(question),
+        400 if answer.says("subprotocol") => subprotocol_missing(question),
         400 if mentions_upgrade(answer) => upgrade_lost(product),
         400 => pass_it_on(
             Advice::new("bad-request", "The service takes this for an incomplete handshake.")
@@ -107,6 +108,16 @@ fn refused(answer: &Answer, question: &Question) -> Advice {
         _ => Advice::new("unexpected-status", "Nothing in a WebSocket handshake asks for this answer.")
             .then("Look into the log of whoever answered."),
     }
+}
+
+fn subprotocol_missing(question: &Question) -> Advice {
+    let offered = match question.protocols.as_slice() {
+        [] => "none was offered".to_owned(),
+        some => format!("{} were offered", some.join(", ")),
+    };
+    Advice::new("subprotocol-missing", format!("The service insists on a subprotocol that it knows, and {offered}."))
+        .then("Offer it here, and have its clients offer it:")
+        .write("--subprotocol NAME\nnew WebSocket(url, [\"NAME\"])")
 }
 
 fn redirected(answer: &Answer, question: &Question) -> Advice {

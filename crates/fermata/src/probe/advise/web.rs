@@ -2,11 +2,12 @@
 
 use super::super::dialect::Dialect;
 use super::super::http::{Look, Trouble};
-use super::super::product;
 use super::super::name::{Hop, Name};
-use crate::report::Advice;
+use super::super::product;
 use super::super::target::Target;
+use super::tls::{client_certificate, http2_only};
 use super::{lasting, proxy_protocol, speaks};
+use crate::report::Advice;
 
 /// The hop of the GET. `answered` says whether the handshake after it got an answer all the same: there are services
 /// that speak nothing but WebSocket.
@@ -35,6 +36,8 @@ pub(super) fn words(trouble: &Trouble, target: &Target) -> String {
             format!("the answer's head is not complete after {} ({bytes} bytes)", lasting(*limit))
         }
         Trouble::HeadTooLarge => "the answer's head has more than 64 KiB".to_owned(),
+        Trouble::Http2Only(_) => "the server hangs up on HTTP/1.1, and takes HTTP/2".to_owned(),
+        Trouble::WantsCertificate => "the server wants a certificate from the client".to_owned(),
         Trouble::WantsProxyProtocol => "the server answers only after a PROXY protocol line".to_owned(),
         Trouble::Tls(words) => format!("TLS breaks: {words}"),
         Trouble::Other(words) => words.clone(),
@@ -75,11 +78,9 @@ pub(super) fn advice(trouble: &Trouble, target: &Target) -> Advice {
             .then("Give it more time: --timeout 60"),
         Trouble::HeadTooLarge => Advice::new("head-too-large", "The answer's head is larger than clients take.")
             .then("Look for a header that grows: a cookie, mostly."),
-        Trouble::Tls(words) if words.contains("Certificate") => Advice::new(
-            "client-certificate",
-            "The server lets only clients in that have a certificate from it (mutual TLS). A browser asks its user.",
-        )
-        .then("Switch that off for this host, if it isn't meant: ssl_verify_client off; in nginx."),
+        Trouble::Http2Only(settings) => http2_only(settings.websockets),
+        Trouble::WantsCertificate => client_certificate(),
+        Trouble::Tls(words) if words.contains("Certificate") => client_certificate(),
         Trouble::Tls(_) | Trouble::Other(_) => {
             Advice::new("http-failed", "The connection breaks when a request is sent.")
                 .then("Look into the server's log.")
