@@ -23,6 +23,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the services and the gateway in the foreground until Ctrl-C.
     Up(Up),
+    /// Run the load balancer before the web servers of a file.
+    Lb(Lb),
     /// One look at services, instances and tunnels of a running fermata.
     Status(Ask),
     /// A live view of services, instances and tunnels, with what happens in a second.
@@ -70,6 +72,27 @@ pub enum Command {
   fermata up examples/echo/service.yml
   fermata up --dry-run                print what would be started and bound")]
 pub struct Up {
+    /// Which file, and how.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// `fermata lb`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  fermata lb                          the load balancer of service.yml of this folder
+  fermata lb --dry-run                print its servers, their checks and its ports
+  fermata drain web2                  in another terminal: web2 gets nothing new, its clients come back to others
+  fermata reload                      after editing load_balancer.servers")]
+pub struct Lb {
+    /// Which file, and how.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// What is run in the foreground.
+#[derive(Debug, Args)]
+pub struct Run {
     /// The service.yml [default: service.yml, then service.yaml, of this folder]
     pub file: Option<PathBuf>,
     /// Print the plan and change nothing.

@@ -16,6 +16,7 @@ pub mod front;
 pub mod handover;
 pub mod http;
 pub mod import;
+pub mod lb;
 pub mod limits;
 pub mod listening;
 pub mod net;

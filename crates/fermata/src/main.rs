@@ -9,6 +9,7 @@ use fermata::cmd;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Up(args) => cmd::up::run(&args),
+        Command::Lb(args) => cmd::lb::run(&args),
         Command::Status(args) => cmd::status::run(&args),
         Command::Top(args) => cmd::top::run(&args),
         Command::Connections(args) => cmd::connections::run(&args),

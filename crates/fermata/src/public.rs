@@ -1,6 +1,10 @@
 //! From the file to the data plane: which public ports there are, which routes lead from them, and which pools the
 //! instances fill.
 
+mod elsewhere;
+
+pub use elsewhere::Settling;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -8,15 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fermata_spec::{Address, Service, Source, Spec};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use crate::net::proxy_version;
-use crate::route::{Endpoint, Guests, Lease, Manner, Pool, Route, Target};
-use crate::run::health::{At, Checker, Verdict};
-use crate::run::plan::RunningPlan;
-use crate::run::{Event, InstanceName, Plan};
+use crate::route::{Endpoint, Guests, Hop, Lease, Manner, Pool, Route, Target};
+use crate::run::Event;
 
 /// What a public port speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,8 +78,8 @@ impl fmt::Display for PublicPort {
 pub fn public_ports(spec: &Spec) -> Vec<PublicPort> {
     let mut ports: BTreeMap<(u16, Scheme), Behind> = BTreeMap::new();
     for service in &spec.services {
-        for (scheme, port, _) in published(service) {
-            let services = ports.entry((port, scheme)).or_default();
+        for Published { scheme, public, .. } in published(service) {
+            let services = ports.entry((public, scheme)).or_default();
             if !services.iter().any(|(name, _)| *name == service.name) {
                 services.push((service.name.clone(), instances(service)));
             }
@@ -93,18 +92,31 @@ pub fn public_ports(spec: &Spec) -> Vec<PublicPort> {
     ports.into_iter().map(|((port, scheme), services)| PublicPort { scheme, port, services }).collect()
 }
 
-/// Scheme, public port and container port of everything that a service publishes.
-fn published(service: &Service) -> impl Iterator<Item = (Scheme, u16, u16)> {
+/// One way from a public port to a container port.
+struct Published {
+    scheme: Scheme,
+    public: u16,
+    container: u16,
+    /// Where WebSockets go, if that is another one.
+    websocket: Option<u16>,
+}
+
+/// Everything that a service publishes.
+fn published(service: &Service) -> impl Iterator<Item = Published> {
     service.ports.iter().flat_map(|port| {
         let all =
             [(Scheme::Http, port.http), (Scheme::Https, port.https), (Scheme::Tcp, port.tcp), (Scheme::Udp, port.udp)];
-        all.into_iter().filter_map(|(scheme, public)| Some((scheme, public?, port.container)))
+        all.into_iter().filter_map(|(scheme, public)| {
+            let websocket = port.websocket.filter(|_| matches!(scheme, Scheme::Http | Scheme::Https));
+            Some(Published { scheme, public: public?, container: port.container, websocket })
+        })
     })
 }
 
 fn instances(service: &Service) -> u32 {
     match &service.source {
         Source::Running(addresses) => addresses.len().max(1) as u32,
+        Source::Servers(balancer) => balancer.servers.len() as u32,
         _ => service.replicas,
     }
 }
@@ -145,48 +157,24 @@ impl Pools {
         }
     }
 
-    /// What runs elsewhere is elsewhere now: what stays keeps its count, under whatever name it has in the file; what is
-    /// there no more gets nothing new, and is returned.
-    pub fn keep_running(&self, service: &Arc<str>, next: Option<&RunningPlan>) -> Vec<Arc<Endpoint>> {
-        let mut gone = Vec::new();
-        let pools = self.pools();
-        for ((_, port), pool) in pools.iter().filter(|((of, _), _)| of == service) {
-            let next = next.filter(|next| next.ports.contains(port));
-            let named: Vec<_> = next.into_iter().flat_map(named).collect();
-            for endpoint in pool.endpoints().iter() {
-                let same = named.iter().find(|(_, address)| target_of(address, *port) == endpoint.target);
-                match same.map(|(name, _)| name.to_string()) {
-                    Some(name) if *name == *endpoint.instance => {}
-                    Some(name) => pool.rename(endpoint, &name.into()),
-                    None => {
-                        pool.take_out(endpoint);
-                        gone.push(endpoint.clone());
-                    }
-                }
-            }
-        }
-        gone
-    }
-
     /// Forgets a service that the file has no more.
     pub fn forget(&self, service: &str) {
         self.pools().retain(|(of, _), _| &**of != service);
         self.guests.lock().unwrap_or_else(PoisonError::into_inner).remove(service);
     }
 
-    /// The endpoints that get traffic now.
+    /// The endpoints of a service, well or not.
     pub fn endpoints(&self, service: &str) -> Vec<Arc<Endpoint>> {
         let pools = self.pools();
         let own = pools.iter().filter(|((of, _), _)| &**of == service);
-        own.flat_map(|(_, pool)| pool.endpoints().iter().cloned().collect::<Vec<_>>()).collect()
+        own.flat_map(|(_, pool)| pool.endpoints()).collect()
     }
 
-    /// Every endpoint that gets traffic now: service, container port, and which it is.
+    /// Every endpoint that is well: service, container port, and which it is.
     pub fn all(&self) -> Vec<(Arc<str>, u16, Arc<Endpoint>)> {
         let pools = self.pools();
         let each = pools.iter().flat_map(|((service, port), pool)| {
-            let endpoints = pool.endpoints();
-            endpoints.iter().map(|one| (service.clone(), *port, one.clone())).collect::<Vec<_>>()
+            pool.well().into_iter().map(|one| (service.clone(), *port, one)).collect::<Vec<_>>()
         });
         each.collect()
     }
@@ -218,60 +206,15 @@ impl Pools {
             | Event::Exited { instance, .. }
             | Event::Stopping(instance)
             | Event::Stopped(instance) => self.remove(&instance.service, &instance.to_string()),
-            Event::Swept { .. }
+            // What runs elsewhere keeps its place, whatever a check says.
+            Event::Well { .. }
+            | Event::Unwell { .. }
+            | Event::Swept { .. }
             | Event::Trouble(_)
             | Event::Progress { .. }
             | Event::Starting(_)
             | Event::Found { .. }
             | Event::Waiting { .. } => {}
-        }
-    }
-
-    /// Adds what runs already and has no check that could be made; returns the others, which are waited for.
-    pub fn add_running(&self, plan: &Plan) -> Vec<(Arc<str>, usize)> {
-        let mut waited_for = Vec::new();
-        for service in &plan.running {
-            let checked = checks(service).len();
-            if checked > 0 {
-                waited_for.push((service.name.clone(), checked));
-                continue;
-            }
-            for (instance, address) in named(service) {
-                self.add_address(service, &instance, address);
-            }
-        }
-        waited_for
-    }
-
-    /// Checks what runs already, and tells as a supervisor would; ends when dropped.
-    pub fn watch_running(self: &Arc<Self>, plan: &Plan, events: &mpsc::UnboundedSender<Event>) -> JoinSet<()> {
-        let mut watches = JoinSet::new();
-        for service in &plan.running {
-            for (instance, address, checker) in checks(service) {
-                let (pools, events, service) = (self.clone(), events.clone(), service.clone());
-                watches.spawn_local(async move {
-                    let tell = |verdict| {
-                        let event = match verdict {
-                            Verdict::Passes => {
-                                pools.add_address(&service, &instance, &address);
-                                Event::Ready { instance: instance.clone(), addresses: Arc::default() }
-                            }
-                            Verdict::Fails(reason) => Event::NotReady { instance: instance.clone(), reason },
-                        };
-                        // Whoever listens may have stopped; the pools are what counts.
-                        drop(events.send(event));
-                    };
-                    let never = checker.follow(Instant::now(), tell).await;
-                    match never {}
-                });
-            }
-        }
-        watches
-    }
-
-    fn add_address(&self, service: &RunningPlan, instance: &InstanceName, address: &Address) {
-        for port in &service.ports {
-            self.pool(&service.name, *port).add(&instance.to_string().into(), target_of(address, *port));
         }
     }
 }
@@ -280,43 +223,24 @@ impl Pools {
 pub fn routes(spec: &Spec, pools: &Pools) -> Vec<(u16, Route)> {
     let mut routes = Vec::new();
     for service in &spec.services {
-        let (websocket, guests) = (Arc::new(service.websocket.clone()), pools.guests(&service.name));
-        for (scheme, public, container) in published(service) {
+        let (limits, guests) = (Arc::new(service.websocket.clone()), pools.guests(&service.name));
+        let hop = if matches!(service.source, Source::Servers(_)) { Hop::Gateway } else { Hop::Last };
+        for Published { scheme, public, container, websocket } in published(service) {
             let pool = pools.pool(&service.name, container);
+            let websockets = websocket.map(|port| pools.pool(&service.name, port));
             let hosts = match scheme {
                 Scheme::Http | Scheme::Https => service.traffic_matches.clone(),
                 Scheme::Tcp | Scheme::Udp => Vec::new(),
             };
             let (manner, sticky) =
                 (Manner { balance: service.balance, slow_start: service.slow_start }, service.sticky);
-            let (websocket, guests) = (websocket.clone(), guests.clone());
+            let (limits, guests) = (limits.clone(), guests.clone());
             let proxy = service.proxy_protocol.map(proxy_version);
-            routes.push((public, Route { hosts, pool, manner, sticky, proxy, websocket, guests }));
+            let websocket = limits;
+            routes.push((public, Route { hosts, pool, manner, sticky, proxy, websocket, guests, websockets, hop }));
         }
     }
     routes
-}
-
-fn named(service: &RunningPlan) -> impl Iterator<Item = (InstanceName, &Address)> {
-    (1..)
-        .zip(&service.addresses)
-        .map(|(number, address)| (InstanceName { service: service.name.clone(), number }, address))
-}
-
-/// The checks of what runs already: of addresses, since a name's addresses come and go.
-fn checks(service: &RunningPlan) -> Vec<(InstanceName, Address, Checker)> {
-    let (Some(check), Some(port)) = (&service.ready, service.ports.first()) else { return Vec::new() };
-    named(service)
-        .filter_map(|(instance, address)| {
-            let at = match target_of(address, *port) {
-                Target::Ip(address) => At::Tcp(address),
-                Target::Unix(path) => At::Unix(path),
-                Target::Name(..) => return None,
-            };
-            let checker = Checker::new(check, at, |words| service.surroundings.launch(words, &[]).into());
-            Some((instance, address.clone(), checker))
-        })
-        .collect()
 }
 
 /// An address as people write it.

@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     fn name(number: u32) -> InstanceName {
-        InstanceName { service: "web".into(), number }
+        InstanceName::new("web".into(), number)
     }
 
     /// Plays a rollout in which everything works, and tells it in words.

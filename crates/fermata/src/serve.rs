@@ -19,7 +19,7 @@ use arc_swap::ArcSwap;
 use fermata_spec::Gateway;
 use fermata_wire::handshake::{self, Chosen};
 use fermata_wire::{Close, Rules};
-use http::header::{CONNECTION, HOST, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, HOST, HeaderMap, HeaderValue, UPGRADE};
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use rustls::ServerConfig;
@@ -28,12 +28,12 @@ use tokio::sync::{Notify, watch};
 
 use crate::front::{self, Answer, Ended, HeadLimits, Seen};
 use crate::http::{
-    Body, Exchanged, Patience, REQUEST_ID, Refusal, Upstreams, Visitor, connect_any, empty, exchange, passed_on,
-    request_for_service, response_for_client, settle_host, whole,
+    Attempts, Body, Exchanged, Patience, REQUEST_ID, Refusal, Upstreams, Visitor, empty, exchange, has_been_here, mark,
+    passed_on, request_for_service, response_for_client, settle_host, whole,
 };
 use crate::net::{Arrival, Leg, Unannounced, announced, dial};
 use crate::page;
-use crate::route::{Admission, Denied, Lease, Place, Places, Route, Table, TooMany, Wish};
+use crate::route::{Admission, Asked, Denied, Hop, Lease, Place, Places, Route, Table, TooMany, Wish};
 use crate::tls::{Challenges, Session};
 use crate::tunnel::{Card, Engine, Kind, Ledger, Opened};
 
@@ -228,6 +228,9 @@ impl Worker {
         let (host, port) = (host_of(&request), arrival.port());
         let route = self.table.load().find(port, &host).cloned();
         let outcome = match route {
+            Some(route) if route.hop == Hop::Gateway && has_been_here(request.headers()) => {
+                Err(Refusal::Loop { service: route.service().to_string() })
+            }
             Some(route) => what(request, &route, &visitor).await,
             None => Err(Refusal::NoService { host, port }),
         };
@@ -250,7 +253,8 @@ impl Worker {
     ) -> Result<Response<Body>, Refusal> {
         let place = self.place()?;
         let wish = route.wish(visitor.client, request.headers());
-        let request = request_for_service(request, visitor);
+        let mut request = request_for_service(request, visitor);
+        leave_a_mark(route, request.headers_mut());
         let first = route.introduction(&visitor.way(&arrival));
         let (instance, mut response) =
             self.upstreams.forward(route, &wish, &first, request, self.patience(), place).await?;
@@ -275,10 +279,19 @@ impl Worker {
         let wish = route.wish(visitor.client, request.headers());
         let patience = self.patience();
         let first = route.introduction(&visitor.way(&arrival));
-        let (lease, leg) =
-            connect_any(route, &wish, async |lease| dial(lease.target(), &first, patience.connect).await).await?;
-        let request = handshake_for_service(request, visitor);
-        match exchange(leg, &request, service, patience.answer).await? {
+        let mut request = handshake_for_service(request, visitor);
+        leave_a_mark(route, request.headers_mut());
+        let mut attempts = Attempts::at(route, Asked::WebSocket, &wish);
+        let (lease, exchanged) = loop {
+            let (lease, leg) =
+                attempts.connect(async |lease| dial(lease.target(), &first, patience.connect).await).await?;
+            match exchange(leg, &request, service, patience.answer).await {
+                Ok(exchanged) => break (lease, exchanged),
+                // A handshake may be repeated: nothing has been said in its tunnel.
+                Err(refusal) => attempts.unanswered(lease, refusal)?,
+            }
+        };
+        match exchanged {
             Exchanged::Answered(mut response) => {
                 // It has its own opinion (401, 404, 426…): that is the answer.
                 response_for_client(&mut response);
@@ -310,9 +323,9 @@ impl Worker {
         let (Ok(admission), Ok(place)) = (route.guests.admit(peer, None, None), self.place()) else { return Ok(()) };
         let limit = self.patience().connect;
         let first = route.introduction(&arrival.way());
-        let connected =
-            connect_any(&route, &Wish::of(peer), async |lease| dial(lease.target(), &first, limit).await).await;
-        match connected {
+        let wish = Wish::of(peer);
+        let mut attempts = Attempts::at(&route, Asked::Other, &wish);
+        match attempts.connect(async |lease| dial(lease.target(), &first, limit).await).await {
             Ok((lease, service)) => {
                 let taken = Taken { lease, admission, place };
                 let card = self.card(arrival, &route, taken, Rules::default());
@@ -380,6 +393,13 @@ impl Worker {
     }
 }
 
+/// So that a request is known if it comes back.
+fn leave_a_mark(route: &Route, headers: &mut HeaderMap) {
+    if route.hop == Hop::Gateway {
+        mark(headers);
+    }
+}
+
 /// What was taken for a tunnel, and is given back at its end.
 struct Taken {
     lease: Lease,
@@ -403,7 +423,7 @@ fn admit(request: &Request<()>, route: &Route, visitor: &Visitor) -> Result<Admi
 /// Where a service takes only so many handshakes a second, waits until this one's turn.
 async fn wait_for_a_turn(route: &Route) -> Result<(), Refusal> {
     let Some(rate) = route.websocket.max_handshake_rate else { return Ok(()) };
-    let instances = route.pool.endpoints().len().max(1) as u32;
+    let instances = route.pool_for(Asked::WebSocket).count().max(1) as u32;
     match route.guests.arrivals.take(rate.saturating_mul(instances), Instant::now()) {
         Ok(wait) if wait.is_zero() => Ok(()),
         Ok(wait) => {

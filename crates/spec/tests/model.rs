@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use fermata_spec::{
-    Address, Balance, CheckKind, Database, Health, HostPattern, LbEngine, Network, Origin, Port, Protocol, ProxyPorts,
-    ProxyVersion, Resources, Service, Share, Source, Spec, Sticky, VolumeSource, WebSocket, Whence, Workload, read,
+    Address, Balance, CheckKind, Database, Health, HostPattern, LbEngine, LbPort, Network, Origin, Port, Protocol,
+    ProxyPorts, ProxyVersion, Resources, Service, Share, Source, Spec, Sticky, VolumeSource, WebSocket, Whence,
+    Workload, read,
 };
 
 fn spec(text: &str) -> Spec {
@@ -20,7 +21,7 @@ fn service(keys: &str) -> Service {
 }
 
 fn port(container: u16) -> Port {
-    Port { container, http: None, https: None, tcp: None, udp: None }
+    Port { container, websocket: None, http: None, https: None, tcp: None, udp: None }
 }
 
 const fn seconds(seconds: u64) -> Duration {
@@ -198,7 +199,7 @@ fn websocket_settings_are_read() {
 #[test]
 fn the_sections_beside_services_are_read() {
     let spec = spec(
-        "services: {web: {image: x}}\ndatabases: [redis]\ntls: {certificates: [{cert: a.pem, key: a.key}], acme: {domains: [Example.com]}}\ngateway: {bind: 127.0.0.1, trusted_proxies: [10.1.2.3/8, \"::1\"], proxy_protocol: [8080, \"443\"], tester: true, status: \"[::1]:8081\", head_timeout: 3, max_head: 64KiB}\nload_balancer: {engine: haproxy, servers: [{name: a, address: Web1, weight: 2, backup: true, zone: b}], httpchk: GET /up}\nfirewall: {rules: [{port: 53, protocol: udp, from: 10.0.0.1}]}\n",
+        "services: {web: {image: x}}\ndatabases: [redis]\ntls: {certificates: [{cert: a.pem, key: a.key}], acme: {domains: [Example.com]}}\ngateway: {bind: 127.0.0.1, trusted_proxies: [10.1.2.3/8, \"::1\"], proxy_protocol: [8080, \"443\"], tester: true, status: \"[::1]:8081\", head_timeout: 3, max_head: 64KiB}\nload_balancer: {engine: haproxy, servers: [{name: a, address: Web1, weight: 2, backup: true, zone: b}], httpchk: GET /up, ports: {http: \"80:3000\", ws: 9080}, sticky: off, proxy_protocol: v2, wait_after_adding_servers: 30, ws_check: {type: websocket, endpoint: /cable}}\nfirewall: {rules: [{port: 53, protocol: udp, from: 10.0.0.1}]}\n",
     );
     assert_eq!(spec.databases, [Database::Redis]);
     assert_eq!(spec.tls.certificates[0].cert, "a.pem");
@@ -213,6 +214,13 @@ fn the_sections_beside_services_are_read() {
     );
     let balancer = spec.load_balancer.as_ref().unwrap();
     assert_eq!((balancer.engine, balancer.httpchk.as_deref()), (LbEngine::Haproxy, Some("GET /up")));
+    let port = |public, server| LbPort { public, server };
+    assert_eq!((balancer.ports.http, balancer.ports.ws), (port(80, 3000), port(9080, 9080)));
+    assert_eq!((balancer.ports.https, balancer.sticky), (port(443, 443), Sticky::Off));
+    assert_eq!(balancer.wait_after_adding_servers, seconds(30));
+    let checks = [&balancer.check, &balancer.ws_check].map(|check| check.as_ref().map(|check| check.kind.clone()));
+    assert_eq!(checks, [None, Some(CheckKind::WebSocket { endpoint: "/cable".into(), headers: vec![] })]);
+    assert_eq!(balancer.proxy_protocol, Some(ProxyVersion::V2));
     let server = &balancer.servers[0];
     assert_eq!(
         (server.address.as_str(), server.weight, server.backup, server.zone.as_deref()),

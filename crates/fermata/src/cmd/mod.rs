@@ -16,6 +16,7 @@ pub mod echo;
 mod file;
 pub mod firewall;
 pub mod import;
+pub mod lb;
 pub mod logs;
 pub mod probe;
 pub mod redeploy;

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
+use fermata_spec::Spec;
 use rustix::stdio::dup2_stdin;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,7 +15,7 @@ use tokio::task::LocalSet;
 use super::file::{self, Loaded};
 use super::{Answer, Failure, label};
 use crate::app::{self, Place, Prepared};
-use crate::cli::Up;
+use crate::cli::{Run, Up};
 use crate::handover::Heir;
 use crate::limits;
 use crate::listening::Bound;
@@ -24,12 +25,30 @@ use crate::run::{Drawn, StateLock, foresee};
 use crate::running::{self, Ended, Notice, Origin, Outside};
 use crate::systemd;
 
+/// What is made of a file before it runs.
+#[derive(Clone, Copy)]
+pub(super) struct Role {
+    /// The command that does it.
+    pub(super) command: &'static str,
+    /// What runs of a file; an error is why nothing can, for people.
+    pub(super) part: fn(&Spec) -> Result<Spec, String>,
+}
+
+/// All of it, as it is.
+const UP: Role = Role { command: "up", part: |spec| Ok(spec.clone()) };
+
 /// Runs it.
 pub fn run(args: &Up) -> Result<Answer, Failure> {
+    run_as(&args.run, UP)
+}
+
+/// Runs what a command makes of a file.
+pub(super) fn run_as(args: &Run, role: Role) -> Result<Answer, Failure> {
     if args.successor {
-        return succeed(args);
+        return succeed(args, role);
     }
     let Some(Loaded { path, spec }) = file::load(args.file.as_deref())? else { return Ok(Answer::No) };
+    let spec = (role.part)(&spec).map_err(no)?;
     let place = place(args, &path)?;
     if args.dry_run {
         let plan = app::plan(&spec, &place).map_err(no)?;
@@ -49,12 +68,12 @@ pub fn run(args: &Up) -> Result<Answer, Failure> {
     let lock = StateLock::take(&place.state).map_err(no)?;
     let prepared = Prepared::new(spec, &place, &Bound::default()).map_err(no)?;
     let (runtime, local) = runtime()?;
-    local.block_on(&runtime, hold(path, place, prepared, Origin::Fresh(lock)))
+    local.block_on(&runtime, hold(role, path, place, prepared, Origin::Fresh(lock)))
 }
 
 /// Takes the place of a running Fermata, which is at the other end of the standard input. What it cannot do, that one is
 /// told, and tells it.
-fn succeed(args: &Up) -> Result<Answer, Failure> {
+fn succeed(args: &Run, role: Role) -> Result<Answer, Failure> {
     log();
     limits::raise();
     let path = file::find(args.file.as_deref())?;
@@ -70,7 +89,7 @@ fn succeed(args: &Up) -> Result<Answer, Failure> {
         let drawn = begin.said.drawn.iter();
         place.drawn = drawn.map(|(service, name, text)| ((service.clone(), name.clone()), text.clone())).collect();
         let before = running::bound_before(begin);
-        let spec = file::reread(&path);
+        let spec = file::reread(&path).and_then(|spec| (role.part)(&spec));
         let prepared = spec.and_then(|spec| Prepared::new(spec, &place, &before).map_err(|error| error.to_string()));
         let prepared = match prepared {
             Ok(prepared) => prepared,
@@ -81,11 +100,11 @@ fn succeed(args: &Up) -> Result<Answer, Failure> {
         };
         drop(before);
         let inherited = heir.inherit().await.map_err(no)?;
-        hold(path, place, prepared, Origin::Inherited(heir, Box::new(inherited))).await
+        Box::pin(hold(role, path, place, prepared, Origin::Inherited(heir, Box::new(inherited)))).await
     })
 }
 
-fn place(args: &Up, path: &Path) -> Result<Place, Failure> {
+fn place(args: &Run, path: &Path) -> Result<Place, Failure> {
     let state = super::state_dir(args.state_dir.as_deref());
     Ok(Place { folder: folder_of(path)?, state, drawn: Drawn::default() })
 }
@@ -96,7 +115,7 @@ fn runtime() -> Result<(Runtime, LocalSet), Failure> {
 }
 
 /// Runs a prepared file to its end.
-async fn hold(path: PathBuf, place: Place, prepared: Prepared, origin: Origin) -> Result<Answer, Failure> {
+async fn hold(role: Role, path: PathBuf, place: Place, prepared: Prepared, origin: Origin) -> Result<Answer, Failure> {
     let voice = Voice { tester: prepared.spec.gateway.tester, bind: prepared.spec.gateway.bind.clone() };
     let stops = stop_signals().map_err(no)?;
     let (notices, heard) = mpsc::channel(256);
@@ -104,11 +123,12 @@ async fn hold(path: PathBuf, place: Place, prepared: Prepared, origin: Origin) -
     let (changed, reload) = mpsc::channel(1);
     let _watch = file::watch(&path, changed.clone());
     reload_on_hangup(changed.clone()).map_err(no)?;
-    let again = ["up".into(), "--state-dir".into(), place.state.clone().into(), "--successor".into(), "--".into()];
+    let again =
+        [role.command.into(), "--state-dir".into(), place.state.clone().into(), "--successor".into(), "--".into()];
     let again = again.into_iter().chain([path.clone().into()]).collect();
     let reread = Box::new({
         let path = path.clone();
-        move || file::reread(&path)
+        move || file::reread(&path).and_then(|spec| (role.part)(&spec))
     });
     let outside = Outside { notices, file: path, reread, again, reload, reload_too: changed };
     let outcome = running::run(prepared, place, origin, outside, stops).await;

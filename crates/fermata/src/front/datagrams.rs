@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
-use crate::route::{Lease, Table, Target, Wish};
+use crate::route::{Asked, Lease, Table, Target, Wish};
 
 /// A client that is silent this long is forgotten: what conntrack grants a stream (`nf_conntrack_udp_timeout_stream`, 120 s).
 const SILENCE: Duration = Duration::from_mins(2);
@@ -83,7 +83,7 @@ impl Port {
             if self.sessions.len() >= CLIENTS {
                 return None;
             }
-            let lease = self.table.load().find(self.number, "")?.pick(&Wish::of(client.ip()), &[])?;
+            let lease = self.table.load().find(self.number, "")?.pick(Asked::Other, &Wish::of(client.ip()), &[])?;
             let upstream = Rc::new(connect(lease.target()).await.ok()?);
             let heard = Rc::new(Cell::new(Instant::now()));
             let answers = Answers {

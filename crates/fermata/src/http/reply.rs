@@ -54,6 +54,11 @@ pub enum Refusal {
         /// The public port.
         port: u16,
     },
+    /// This gateway has sent the request on already, and it has come back.
+    Loop {
+        /// The service that it would go to again.
+        service: String,
+    },
     /// No instance of the service is ready.
     NoInstance {
         /// The service.
@@ -127,6 +132,7 @@ impl Refusal {
             Refusal::HeadTimeout(_) | Refusal::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
             Refusal::Http2 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Refusal::NoService { .. } => StatusCode::NOT_FOUND,
+            Refusal::Loop { .. } => StatusCode::LOOP_DETECTED,
             Refusal::NoInstance { .. } | Refusal::Full { .. } | Refusal::TooManyHandshakes { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -177,6 +183,11 @@ impl Refusal {
             Refusal::NoService { host, port } => (
                 format!("No service answers to the name \"{host}\" on port {port}."),
                 "Check the address, or add the name to traffic_matches of a service in service.yml.".into(),
+            ),
+            Refusal::Loop { service } => (
+                format!("This request was here before: an address of \"{service}\" leads back to this gateway."),
+                "Name the web servers under load_balancer.servers in service.yml, and not the load balancer itself."
+                    .into(),
             ),
             Refusal::NoInstance { service } => (
                 format!("No instance of the service \"{service}\" is ready."),

@@ -1,8 +1,8 @@
 //! Requests to the services: over connections that are kept and used again, each thread its own.
 //!
 //! Whatever fails before the service can have seen the request is tried again, on another instance if need be. What it may
-//! have seen is tried again only where that cannot matter: a request that may be repeated (RFC 9110 9.2.2) and met a kept
-//! connection just as the service closed it.
+//! have seen is tried again only where that cannot matter: a request that may be repeated (RFC 9110 9.2.2), of whose answer
+//! nothing has come.
 
 use std::collections::HashMap;
 use std::io;
@@ -17,13 +17,13 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use rustix::io::Errno;
 use tokio::time::Instant;
 
+use super::attempts::Attempts;
 use super::reply::{Body, Refusal, empty};
 use super::upload::Upload;
 use crate::net::dial;
-use crate::route::{Lease, Place, Route, Target, Wish};
+use crate::route::{Asked, Lease, Place, Route, Target, Wish};
 
 /// Kept connections per endpoint and thread.
 const KEPT: usize = 32;
@@ -79,13 +79,24 @@ impl Upstreams {
         // A connection that begins with one client's name is nobody else's.
         let is_own = !first.is_empty();
         let mut wanted = if is_own { Age::Fresh } else { Age::Kept };
+        let mut attempts = Attempts::at(route, Asked::Other, wish);
         loop {
             let connect = async |lease: &Lease| self.connect(lease.target(), first, wanted, patience.connect).await;
-            let (lease, Connected { mut sender, age }) = connect_any(route, wish, connect).await?;
-            let again = (age == Age::Kept).then(|| repeated(&request)).flatten();
+            let (lease, Connected { mut sender, age }) = attempts.connect(connect).await?;
+            let again = (age == Age::Kept || attempts.has_other()).then(|| repeated(&request)).flatten();
             let sent = progress.answer_of(sender.try_send_request(request), patience.answer).await;
-            let sent = sent.map_err(|waits_for| waits_for.refusal(lease.service(), patience.answer))?;
-            let mut error = match sent {
+            let sent = match (sent, again) {
+                (Ok(sent), again) => sent.map_err(|error| (error, again)),
+                (Err(waits_for), again) => {
+                    let refusal = waits_for.refusal(lease.service(), patience.answer);
+                    request = match again {
+                        Some(again) => attempts.unanswered(lease, refusal).map(|()| again)?,
+                        None => return Err(refusal),
+                    };
+                    continue;
+                }
+            };
+            let (mut error, again) = match sent {
                 Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     return Err(unusable(lease.service(), "it switches protocols, which nobody asked for"));
                 }
@@ -96,17 +107,26 @@ impl Upstreams {
                     let answer = Answer { body, held: Some((lease, place)), keep };
                     return Ok((instance, Response::from_parts(head, answer.boxed_unsync())));
                 }
-                Err(error) => error,
+                Err((error, again)) => (error, again),
             };
-            // A connection that the service has closed meanwhile.
-            request = match (age, error.take_message().or(again)) {
-                (Age::Kept, Some(unanswered)) => unanswered,
-                _ if progress.is_broken() => {
-                    return Err(Refusal::Malformed("its body breaks off, or its chunks are broken"));
-                }
-                _ => return Err(unreadable(lease.service(), &error.into_error())),
+            let unanswered = error.take_message().or(again);
+            if age == Age::Kept
+                && let Some(unanswered) = unanswered
+            {
+                // A connection that the service has closed meanwhile.
+                (request, wanted) = (unanswered, Age::Fresh);
+                continue;
+            }
+            if progress.is_broken() {
+                return Err(Refusal::Malformed("its body breaks off, or its chunks are broken"));
+            }
+            let error = error.into_error();
+            let refusal = unreadable(lease.service(), &error);
+            request = match unanswered {
+                // What is no HTTP is an answer, too.
+                Some(unanswered) if !error.is_parse() => attempts.unanswered(lease, refusal).map(|()| unanswered)?,
+                _ => return Err(refusal),
             };
-            wanted = Age::Fresh;
         }
     }
 
@@ -157,45 +177,9 @@ fn repeated(request: &Request<Body>) -> Option<Request<Body>> {
     Some(again)
 }
 
-/// Picks instances of the route's service until one can be connected to.
-pub async fn connect_any<T>(
-    route: &Route,
-    wish: &Wish,
-    connect: impl AsyncFn(&Lease) -> std::io::Result<T>,
-) -> Result<(Lease, T), Refusal> {
-    let mut tried: Vec<Lease> = Vec::new();
-    let mut last: Option<Refusal> = None;
-    while let Some(lease) = route.pick(wish, &tried) {
-        match connect(&lease).await {
-            Ok(connected) => return Ok((lease, connected)),
-            Err(error) => {
-                tracing::warn!(service = %lease.service(), instance = %lease.instance(), target = %lease.target(), %error, "cannot connect");
-                last = Some(unreachable(&lease, &error));
-                tried.push(lease);
-            }
-        }
-    }
-    Err(last.unwrap_or_else(|| Refusal::NoInstance { service: route.service().to_string() }))
-}
-
 /// An answer that is passed on as it is, and holds what was taken for it until its end.
 pub fn passed_on(response: Response<Incoming>, lease: Lease, place: Place) -> Response<Body> {
     response.map(|body| Answer { body, held: Some((lease, place)), keep: None }.boxed_unsync())
-}
-
-fn unreachable(lease: &Lease, error: &io::Error) -> Refusal {
-    if [Errno::MFILE, Errno::NFILE].iter().any(|full| error.raw_os_error() == Some(full.raw_os_error())) {
-        return Refusal::Full { of: "This gateway".into() };
-    }
-    let why = match error.kind() {
-        io::ErrorKind::TimedOut => "it did not accept a connection in time".to_owned(),
-        io::ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
-        _ => error.to_string(),
-    };
-    Refusal::Unreachable {
-        service: lease.service().to_string(),
-        last: format!("{} at {}: {why}", lease.instance(), lease.target()),
-    }
 }
 
 pub(super) fn unreadable(service: &Arc<str>, error: &hyper::Error) -> Refusal {

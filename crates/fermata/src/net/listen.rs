@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -89,6 +89,14 @@ pub fn bind(address: SocketAddr, transport: Transport) -> Result<Listener, BindE
             (source.kind() == io::ErrorKind::AddrInUse).then(|| holder::of(address.port(), transport)).flatten();
         BindError { address, source, holder }
     })
+}
+
+/// Whether an address is one of this machine: the kernel goes there from itself. Nothing is sent.
+pub fn is_local(ip: IpAddr) -> bool {
+    let any = if ip.is_ipv4() { SocketAddr::from(([0; 4], 0)) } else { SocketAddr::from(([0u16; 8], 0)) };
+    // 9 is `discard` (RFC 863): any port does.
+    let connected = UdpSocket::bind(any).and_then(|socket| socket.connect((ip, 9)).and_then(|()| socket.local_addr()));
+    ip.is_loopback() || connected.is_ok_and(|own| own.ip() == ip)
 }
 
 /// Whether this machine can bind IPv6 at all.

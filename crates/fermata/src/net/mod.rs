@@ -12,4 +12,4 @@ pub use arrival::Arrival;
 pub use dial::dial;
 pub use holder::{Holder, of as holder_of};
 pub use leg::{Leg, Parts};
-pub use listen::{BindError, Listener, Transport, bind, has_ipv6};
+pub use listen::{BindError, Listener, Transport, bind, has_ipv6, is_local};

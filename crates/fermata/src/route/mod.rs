@@ -4,12 +4,15 @@
 
 mod admission;
 mod arrivals;
+mod endpoint;
+mod lineup;
 mod pool;
 mod table;
 mod wish;
 
 pub use admission::{Admission, Denied, Guests, Place, Places};
 pub use arrivals::{Arrivals, TooMany};
-pub use pool::{Endpoint, Lease, Manner, Pool, Target};
-pub use table::{Route, Table};
+pub use endpoint::{Endpoint, Lease, Line, Rank, Target};
+pub use pool::{Despair, Manner, Newcomers, Pool, Wanted};
+pub use table::{Asked, Hop, Route, Table};
 pub use wish::Wish;

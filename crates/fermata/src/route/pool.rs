@@ -1,50 +1,23 @@
-//! A pool: the endpoints of one service behind one container port, and the pick of one of them.
+//! A pool: the endpoints of one service behind one container port, who of them is well, and the pick of one of them.
 
-use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use fermata_spec::Balance;
-use serde::{Deserialize, Serialize};
 
-/// Where an endpoint listens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Target {
-    /// TCP (or UDP, where the public port is one).
-    Ip(SocketAddr),
-    /// A host name that is resolved when it is dialled.
-    Name(String, u16),
-    /// A UNIX stream socket.
-    Unix(PathBuf),
-}
+use super::endpoint::{Endpoint, Lease, Rank, Target};
+use super::lineup::Lineup;
 
-impl fmt::Display for Target {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Target::Ip(address) => address.fmt(out),
-            Target::Name(name, port) => write!(out, "{name}:{port}"),
-            Target::Unix(path) => write!(out, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// One address of one instance.
-#[derive(Debug)]
-pub struct Endpoint {
-    /// The instance's name, `web.1`.
-    pub instance: Arc<str>,
-    /// Where it listens.
-    pub target: Target,
-    /// Since when it may be picked.
-    since: Instant,
-    /// Requests and tunnels that use it now.
-    live: Arc<AtomicU32>,
-}
+/// After so many failed connections in a row an endpoint is left alone for a while.
+const EJECTED_AFTER: u32 = 3;
+/// For so long; each further failure adds as much.
+const EJECTED_FOR: Duration = Duration::from_secs(10);
+/// But no longer.
+const EJECTED_FOR_MOST: Duration = Duration::from_mins(1);
 
 /// How one of the endpoints is picked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,50 +28,104 @@ pub struct Manner {
     pub slow_start: Option<Duration>,
 }
 
-/// A new endpoint begins with this part of its share: enough to be tried, and to warm up.
-const COLD: f64 = 0.1;
-
-impl Endpoint {
-    /// An endpoint that nothing uses yet.
-    pub fn new(instance: Arc<str>, target: Target) -> Endpoint {
-        Endpoint { instance, target, since: Instant::now(), live: Arc::default() }
-    }
-
-    /// The part of its share that it gets: all of it once it is as old as a slow start takes.
-    fn warmth(&self, manner: Manner, now: Instant) -> f64 {
-        let Some(slow_start) = manner.slow_start.filter(|time| !time.is_zero()) else { return 1.0 };
-        let age = now.saturating_duration_since(self.since);
-        (age.as_secs_f64() / slow_start.as_secs_f64()).clamp(COLD, 1.0)
-    }
-
-    /// How loaded it would be with one more, by the share that it gets.
-    fn load(&self, manner: Manner, now: Instant) -> f64 {
-        (f64::from(self.live()) + 1.0) / self.warmth(manner, now)
-    }
-
-    /// For how long it may have been picked.
-    pub fn age(&self) -> Duration {
-        self.since.elapsed()
-    }
-
-    /// Requests and tunnels that use it now.
-    pub fn live(&self) -> u32 {
-        self.live.load(Ordering::Relaxed)
-    }
+/// An endpoint that a pool should have.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The name of its instance.
+    pub instance: Arc<str>,
+    /// Where it listens.
+    pub target: Target,
+    /// Its place among the others.
+    pub rank: Rank,
 }
 
-/// The endpoints of one service that may be picked now.
+/// What becomes of those that a pool does not have yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Newcomers {
+    /// They get traffic.
+    Well,
+    /// They get traffic when they have been found well, and not before this time.
+    Unseen(Option<Instant>),
+}
+
+/// What is done when nobody is well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Despair {
+    /// Requests are refused.
+    #[default]
+    Refuse,
+    /// All get traffic: more likely it is the checks that are wrong.
+    TryAll,
+}
+
+/// The endpoints of one service.
 #[derive(Debug)]
 pub struct Pool {
     service: Arc<str>,
-    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    members: ArcSwap<Members>,
     turn: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    all: Vec<Member>,
+    despair: Despair,
+    lineup: Lineup,
+    mood: Mood,
+    /// When somebody comes back who is left alone, or is not there yet.
+    next: Option<Instant>,
+}
+
+/// Whom the lineup is made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Mood {
+    /// Those who are well.
+    #[default]
+    Calm,
+    /// All of them, as nobody is.
+    Desperate,
+}
+
+#[derive(Debug, Clone)]
+struct Member {
+    endpoint: Arc<Endpoint>,
+    well: bool,
+    /// Left alone until then, for its connections fail, or since it is not to begin before.
+    until: Option<Instant>,
+}
+
+impl Member {
+    fn is_free(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| until <= now)
+    }
+}
+
+impl Members {
+    fn of(all: Vec<Member>, despair: Despair, now: Instant) -> Members {
+        let next = all.iter().filter_map(|one| one.until).filter(|until| *until > now).min();
+        let first = |wanted: &dyn Fn(&&Member) -> bool| {
+            let line = all.iter().filter(wanted).map(|one| one.endpoint.rank.line).min()?;
+            let of_it = |one: &&Member| one.endpoint.rank.line == line;
+            Some(all.iter().filter(wanted).filter(of_it).map(|one| one.endpoint.clone()).collect::<Vec<_>>())
+        };
+        let calm = first(&|one| one.well && one.is_free(now))
+            // Connections to all of them fail: one that is tried is better than none.
+            .or_else(|| first(&|one| one.well));
+        let (mood, open) = match calm {
+            Some(open) => (Mood::Calm, open),
+            None if despair == Despair::TryAll && !all.is_empty() => {
+                (Mood::Desperate, all.iter().map(|one| one.endpoint.clone()).collect())
+            }
+            None => (Mood::Calm, Vec::new()),
+        };
+        Members { lineup: Lineup::of(open), all, despair, mood, next }
+    }
 }
 
 impl Pool {
     /// A pool without endpoints.
     pub fn new(service: Arc<str>) -> Pool {
-        Pool { service, endpoints: ArcSwap::default(), turn: AtomicUsize::new(0) }
+        Pool { service, members: ArcSwap::default(), turn: AtomicUsize::new(0) }
     }
 
     /// The service whose instances these are.
@@ -106,152 +133,184 @@ impl Pool {
         &self.service
     }
 
-    /// The endpoints that may be picked now.
-    pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
-        self.endpoints.load_full()
+    /// All endpoints, well or not.
+    pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        self.members.load().all.iter().map(|one| one.endpoint.clone()).collect()
     }
 
-    /// Adds an endpoint, or leaves the one of the same instance and target with its count.
+    /// The endpoints that are well.
+    pub fn well(&self) -> Vec<Arc<Endpoint>> {
+        self.members.load().all.iter().filter(|one| one.well).map(|one| one.endpoint.clone()).collect()
+    }
+
+    /// How many get traffic now.
+    pub fn count(&self) -> usize {
+        self.members.load().lineup.len()
+    }
+
+    /// Adds an endpoint that gets traffic at once, or leaves the one of the same instance and target with its count.
     pub fn add(&self, instance: &Arc<str>, target: Target) {
-        self.put(Endpoint::new(instance.clone(), target));
+        self.put(Endpoint::new(instance.clone(), target, Rank::default()));
     }
 
-    /// Adds an endpoint that another process has had for so long.
+    /// Adds an endpoint that another process has had for so long, and that is well.
     pub fn put_back(&self, instance: &Arc<str>, target: Target, age: Duration) {
-        let fresh = Endpoint::new(instance.clone(), target);
+        let fresh = Endpoint::new(instance.clone(), target, Rank::default());
         self.put(Endpoint { since: fresh.since.checked_sub(age).unwrap_or(fresh.since), ..fresh });
     }
 
     fn put(&self, fresh: Endpoint) {
-        let fresh = Arc::new(fresh);
-        self.endpoints.rcu(|known| {
-            let mut all = Vec::clone(known);
-            if !all.iter().any(|one| one.instance == fresh.instance && one.target == fresh.target) {
+        let fresh = Member { endpoint: Arc::new(fresh), well: true, until: None };
+        self.change(|all| {
+            let same = |one: &Member| {
+                one.endpoint.instance == fresh.endpoint.instance && one.endpoint.target == fresh.endpoint.target
+            };
+            if !all.iter().any(same) {
                 all.push(fresh.clone());
             }
-            all
         });
     }
 
-    /// Gives an endpoint the name of another instance; its age and what uses it count on.
-    pub fn rename(&self, endpoint: &Arc<Endpoint>, instance: &Arc<str>) {
-        let Endpoint { target, since, live, .. } = &**endpoint;
-        let (instance, target, since, live) = (instance.clone(), target.clone(), *since, live.clone());
-        let renamed = Arc::new(Endpoint { instance, target, since, live });
-        let other = |one: &Arc<Endpoint>| if Arc::ptr_eq(one, endpoint) { renamed.clone() } else { one.clone() };
-        self.endpoints.rcu(|known| known.iter().map(other).collect::<Vec<_>>());
-    }
-
-    /// Takes an endpoint out; what uses it goes on.
-    pub fn take_out(&self, endpoint: &Arc<Endpoint>) {
-        self.endpoints.rcu(|known| known.iter().filter(|one| !Arc::ptr_eq(one, endpoint)).cloned().collect::<Vec<_>>());
+    /// Has these endpoints and no others. Who is there already stays with its count, age and health, under whatever name;
+    /// who is not wanted any more gets nothing new, and is returned.
+    pub fn settle(&self, wanted: &[Wanted], newcomers: Newcomers, despair: Despair) -> Vec<Arc<Endpoint>> {
+        let fresh: Vec<Member> = wanted
+            .iter()
+            .map(|one| Member {
+                endpoint: Arc::new(Endpoint::new(one.instance.clone(), one.target.clone(), one.rank)),
+                well: newcomers == Newcomers::Well,
+                until: if let Newcomers::Unseen(until) = newcomers { until } else { None },
+            })
+            .collect();
+        let now = Instant::now();
+        let before = self.members.rcu(|known| {
+            let mut there: HashMap<&Target, &Member> =
+                known.all.iter().map(|one| (&one.endpoint.target, one)).collect();
+            let all = fresh.iter().map(|fresh| match there.remove(&fresh.endpoint.target) {
+                None => fresh.clone(),
+                Some(known) => {
+                    let (instance, rank) = (fresh.endpoint.instance.clone(), fresh.endpoint.rank);
+                    let same = known.endpoint.instance == instance && known.endpoint.rank == rank;
+                    let renamed = || Arc::new(Endpoint { instance, rank, ..Endpoint::clone(&known.endpoint) });
+                    let endpoint = if same { known.endpoint.clone() } else { renamed() };
+                    let well = known.well || newcomers == Newcomers::Well;
+                    Member { endpoint, well, until: known.until }
+                }
+            });
+            Members::of(all.collect(), despair, now)
+        });
+        let targets: HashSet<&Target> = wanted.iter().map(|one| &one.target).collect();
+        let goes = |one: &&Member| !targets.contains(&one.endpoint.target);
+        before.all.iter().filter(goes).map(|one| one.endpoint.clone()).collect()
     }
 
     /// Takes the endpoints of an instance out; what uses them goes on.
     pub fn remove(&self, instance: &str) {
-        self.endpoints.rcu(|known| known.iter().filter(|one| &*one.instance != instance).cloned().collect::<Vec<_>>());
+        self.take_out(|one| &*one.instance == instance);
+    }
+
+    fn take_out(&self, which: impl Fn(&Endpoint) -> bool) {
+        self.change(|all| all.retain(|one| !which(&one.endpoint)));
+    }
+
+    /// A check has found an instance well, or not. One that has become well is warmed up anew, and its failures are
+    /// forgotten.
+    pub fn mark(&self, instance: &str, well: bool) {
+        let is = |one: &Member| &*one.endpoint.instance == instance && one.well != well;
+        if !self.members.load().all.iter().any(is) {
+            return;
+        }
+        let now = Instant::now();
+        self.change(|all| {
+            for one in all.iter_mut().filter(|one| is(one)) {
+                one.well = well;
+                if well {
+                    one.endpoint.reached();
+                    one.endpoint = Arc::new(Endpoint { since: now, ..Endpoint::clone(&one.endpoint) });
+                }
+            }
+        });
+    }
+
+    /// Whether an instance is well; `None` where it is not here.
+    pub fn is_well(&self, instance: &str) -> Option<bool> {
+        self.members.load().all.iter().find(|one| &*one.endpoint.instance == instance).map(|one| one.well)
+    }
+
+    /// A connection to a lease's endpoint has failed. One that fails again and again is left alone for a while.
+    pub fn failed(&self, lease: &Lease) {
+        let failures = lease.endpoint().failed();
+        let Some(more) = failures.checked_sub(EJECTED_AFTER) else { return };
+        let time = (EJECTED_FOR * (more + 1).min(60)).min(EJECTED_FOR_MOST);
+        let until = Instant::now() + time;
+        self.change(|all| {
+            for one in all.iter_mut().filter(|one| lease.is_on(&one.endpoint)) {
+                one.until = one.until.max(Some(until));
+            }
+        });
+        tracing::warn!(service = %self.service, instance = %lease.instance(), target = %lease.target(), failures, seconds = time.as_secs(), "left alone: connections to it fail");
+    }
+
+    /// A connection to a lease's endpoint stands.
+    pub fn reached(&self, lease: &Lease) {
+        lease.endpoint().reached();
+    }
+
+    fn change(&self, how: impl Fn(&mut Vec<Member>)) {
+        self.change_at(Instant::now(), how);
+    }
+
+    fn change_at(&self, now: Instant, how: impl Fn(&mut Vec<Member>)) {
+        let before = self.members.rcu(|known| {
+            let mut all = known.all.clone();
+            how(&mut all);
+            Members::of(all, known.despair, now)
+        });
+        let was_calm = before.mood == Mood::Calm && before.lineup.len() > 0;
+        if was_calm && self.members.load().mood == Mood::Desperate {
+            tracing::warn!(service = %self.service, "none looks well: all of them are tried");
+        }
     }
 
     /// Picks an endpoint for `client` that is not among `tried`.
     pub fn pick(&self, manner: Manner, client: IpAddr, tried: &[Lease], now: Instant) -> Option<Lease> {
-        let endpoints = self.endpoints.load();
-        let open: Vec<&Arc<Endpoint>> =
-            endpoints.iter().filter(|one| !tried.iter().any(|lease| Arc::ptr_eq(&lease.endpoint, one))).collect();
-        let less_loaded =
-            |one: &&Arc<Endpoint>, other: &&Arc<Endpoint>| one.load(manner, now).total_cmp(&other.load(manner, now));
-        let picked = match manner.balance {
-            Balance::Leastconn => self.in_turn(&open).min_by(less_loaded),
-            Balance::Roundrobin => {
-                // A cold one is passed over as often as its share is smaller.
-                let warm = |one: &&Arc<Endpoint>| fastrand::f64() < one.warmth(manner, now);
-                self.in_turn(&open).find(warm).or_else(|| self.in_turn(&open).next())
-            }
-            Balance::Random => two_of(&open).and_then(|two| two.into_iter().min_by(less_loaded)),
-            Balance::Source => highest_hash(&open, client),
-        }?;
-        Some(self.lease(picked))
+        if self.members.load().next.is_some_and(|next| next <= now) {
+            self.change_at(now, |_| {});
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let members = self.members.load();
+        members.lineup.choose(manner, client, tried, now, turn).map(|chosen| self.lease(chosen))
     }
 
     /// The endpoint of `instance`, if it may be picked now and is not among `tried`.
     pub fn take(&self, instance: &str, tried: &[Lease]) -> Option<Lease> {
-        let endpoints = self.endpoints.load();
-        let wished = endpoints.iter().find(|one| &*one.instance == instance)?;
-        let untried = !tried.iter().any(|lease| Arc::ptr_eq(&lease.endpoint, wished));
+        let members = self.members.load();
+        let wished = members.lineup.named(instance)?;
+        let untried = !tried.iter().any(|lease| lease.is_on(wished));
         untried.then(|| self.lease(wished))
     }
 
-    /// The endpoint of `instance` at `target`: one that may be picked, or, for what has used it since before it left, one
-    /// of its own.
+    /// The endpoint of `instance` at `target`: one that is here, or, for what has used it since before it left, one of its
+    /// own.
     pub fn hold(&self, instance: &str, target: &Target) -> Lease {
-        let endpoints = self.endpoints.load();
-        let known = endpoints.iter().find(|one| &*one.instance == instance && one.target == *target);
-        match known {
-            Some(endpoint) => self.lease(endpoint),
-            None => self.lease(&Arc::new(Endpoint::new(instance.into(), target.clone()))),
+        let members = self.members.load();
+        let is = |one: &&Arc<Endpoint>| &*one.instance == instance && one.target == *target;
+        match members.all.iter().map(|one| &one.endpoint).find(is) {
+            Some(known) => self.lease(known),
+            None => self.lease(&Arc::new(Endpoint::new(instance.into(), target.clone(), Rank::default()))),
         }
     }
 
     fn lease(&self, endpoint: &Arc<Endpoint>) -> Lease {
-        endpoint.live.fetch_add(1, Ordering::Relaxed);
-        Lease { service: self.service.clone(), endpoint: endpoint.clone() }
-    }
-
-    /// All of them, beginning at another one each time, so that equals take turns.
-    fn in_turn<'a>(&self, open: &[&'a Arc<Endpoint>]) -> impl Iterator<Item = &'a Arc<Endpoint>> {
-        let first = self.turn.fetch_add(1, Ordering::Relaxed) % open.len().max(1);
-        let (before, after) = open.split_at(first);
-        after.iter().chain(before).copied()
-    }
-}
-
-fn two_of<'a>(open: &[&'a Arc<Endpoint>]) -> Option<[&'a Arc<Endpoint>; 2]> {
-    let any = || open.get(fastrand::usize(..open.len().max(1))).copied();
-    Some([any()?, any()?])
-}
-
-/// Rendezvous hashing: when an endpoint leaves, only its own clients move (Thaler and Ravishankar, 1998).
-fn highest_hash<'a>(open: &[&'a Arc<Endpoint>], client: IpAddr) -> Option<&'a Arc<Endpoint>> {
-    open.iter()
-        .max_by_key(|endpoint| {
-            let mut hasher = DefaultHasher::new();
-            (client, &endpoint.instance).hash(&mut hasher);
-            hasher.finish()
-        })
-        .copied()
-}
-
-/// One pick from a pool; the endpoint counts it until it is dropped.
-#[derive(Debug)]
-pub struct Lease {
-    service: Arc<str>,
-    endpoint: Arc<Endpoint>,
-}
-
-impl Lease {
-    /// The service's name.
-    pub fn service(&self) -> &Arc<str> {
-        &self.service
-    }
-
-    /// The instance's name.
-    pub fn instance(&self) -> &Arc<str> {
-        &self.endpoint.instance
-    }
-
-    /// Where it listens.
-    pub fn target(&self) -> &Target {
-        &self.endpoint.target
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.endpoint.live.fetch_sub(1, Ordering::Relaxed);
+        Lease::new(self.service.clone(), endpoint.clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use super::super::endpoint::Line;
     use super::*;
 
     fn by(balance: Balance) -> Manner {
@@ -265,9 +324,8 @@ mod tests {
         let since = pool.endpoints()[0].since;
         let minute = Duration::from_mins(1);
         let manner = Manner { balance, slow_start: Some(minute) };
-        let fresh =
-            Arc::new(Endpoint { since: since + minute, ..Endpoint::new("web.3".into(), Target::Name("c".into(), 1)) });
-        pool.endpoints.rcu(|known| known.iter().cloned().chain([fresh.clone()]).collect::<Vec<_>>());
+        let fresh = Endpoint::new("web.3".into(), Target::Name("c".into(), 1), Rank::default());
+        pool.put(Endpoint { since: since + minute, ..fresh });
         let now = since + minute + Duration::from_secs(age);
         let held: Vec<Lease> = (0..900).filter_map(|_| pool.pick(manner, CLIENT, &[], now)).collect();
         held.iter().filter(|lease| &**lease.instance() == "web.3").count()
@@ -345,5 +403,144 @@ mod tests {
         assert_eq!(pool.endpoints()[0].live(), 1);
         drop(lease);
         assert_eq!(pool.endpoints()[0].live(), 0);
+    }
+
+    fn wanted(number: usize, rank: Rank) -> Wanted {
+        let target = Target::Ip(SocketAddr::from(([10, 0, (number / 250) as u8, (number % 250) as u8 + 1], 8080)));
+        Wanted { instance: format!("web{number}").into(), target, rank }
+    }
+
+    /// A pool of servers with these weights.
+    fn weighted(weights: &[u16]) -> Pool {
+        let pool = Pool::new("servers".into());
+        let all: Vec<_> = weights
+            .iter()
+            .zip(1..)
+            .map(|(weight, number)| wanted(number, Rank { weight: *weight, ..Rank::default() }))
+            .collect();
+        assert_eq!(pool.settle(&all, Newcomers::Well, Despair::TryAll).len(), 0);
+        pool
+    }
+
+    /// How many of so many picks each gets, in the order of their names' numbers.
+    fn shares(pool: &Pool, balance: Balance, picks: usize) -> Vec<usize> {
+        let client =
+            |pick: usize| IpAddr::from(u32::try_from(pick).expect("few").wrapping_mul(2_654_435_761).to_be_bytes());
+        let held: Vec<Lease> =
+            (0..picks).filter_map(|pick| pool.pick(by(balance), client(pick), &[], Instant::now())).collect();
+        assert_eq!(held.len(), picks);
+        pool.endpoints().iter().map(|one| one.live() as usize).collect()
+    }
+
+    #[test]
+    fn each_gets_as_much_as_its_weight_says() {
+        assert_eq!(shares(&weighted(&[1, 2, 5]), Balance::Leastconn, 800), [100, 200, 500]);
+        assert_eq!(shares(&weighted(&[10, 20, 50]), Balance::Roundrobin, 800), [100, 200, 500]);
+        for balance in [Balance::Random, Balance::Source] {
+            let [one, two, five] = shares(&weighted(&[1, 2, 5]), balance, 8000)[..] else { panic!("three") };
+            assert!(
+                (700..1300).contains(&one) && (1600..2400).contains(&two) && (4400..5600).contains(&five),
+                "{balance:?}: {one} {two} {five}"
+            );
+        }
+    }
+
+    #[test]
+    fn among_a_thousand_the_fullest_is_near_to_the_average() {
+        for balance in [Balance::Leastconn, Balance::Random] {
+            let shares = shares(&weighted(&[1; 1000]), balance, 20_000);
+            assert!(shares.iter().all(|share| *share <= 24), "{balance:?}: {:?}", shares.iter().max());
+        }
+    }
+
+    #[test]
+    fn source_moves_only_the_clients_of_a_server_that_left() {
+        let pool = weighted(&[1; 50]);
+        let clients: Vec<IpAddr> = (0..2000_u32).map(|number| IpAddr::from(number.to_be_bytes())).collect();
+        let place = |client: &IpAddr| {
+            pool.pick(by(Balance::Source), *client, &[], Instant::now()).expect("a server").instance().clone()
+        };
+        let before: Vec<_> = clients.iter().map(place).collect();
+        pool.remove("web7");
+        for (client, before) in clients.iter().zip(before) {
+            let after = place(client);
+            assert!(after == before || &*before == "web7", "{client}: from {before} to {after}");
+        }
+    }
+
+    fn picked(pool: &Pool, now: Instant) -> Vec<String> {
+        let held: Vec<Lease> = (0..30).filter_map(|_| pool.pick(by(Balance::Roundrobin), CLIENT, &[], now)).collect();
+        let mut names: Vec<String> = held.iter().map(|lease| lease.instance().to_string()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    #[test]
+    fn others_step_in_only_where_nobody_before_them_is_well() {
+        let lines = [Line::First, Line::First, Line::Second, Line::Backup];
+        let all: Vec<_> =
+            lines.into_iter().zip(1..).map(|(line, number)| wanted(number, Rank { weight: 1, line })).collect();
+        let pool = Pool::new("servers".into());
+        pool.settle(&all, Newcomers::Unseen(None), Despair::TryAll);
+        let now = Instant::now();
+        assert_eq!(picked(&pool, now), ["web1", "web2", "web3", "web4"], "nobody is known to be well");
+        for name in ["web1", "web2", "web3", "web4"] {
+            pool.mark(name, true);
+        }
+        let mut seen = vec![picked(&pool, now)];
+        for name in ["web1", "web2", "web3", "web4"] {
+            pool.mark(name, false);
+            seen.push(picked(&pool, now));
+        }
+        let after =
+            [vec!["web1", "web2"], vec!["web2"], vec!["web3"], vec!["web4"], vec!["web1", "web2", "web3", "web4"]];
+        assert_eq!(seen, after);
+        let careful = Pool::new("app".into());
+        careful.settle(&all, Newcomers::Unseen(None), Despair::Refuse);
+        assert_eq!(picked(&careful, now), [""; 0]);
+    }
+
+    #[test]
+    fn one_that_cannot_be_reached_is_left_alone_for_a_while() {
+        let pool = weighted(&[1, 1]);
+        let now = Instant::now();
+        let lease = pool.take("web1", &[]).expect("it is there");
+        for _ in 0..EJECTED_AFTER - 1 {
+            pool.failed(&lease);
+        }
+        assert_eq!(picked(&pool, now), ["web1", "web2"]);
+        pool.reached(&lease);
+        for _ in 0..EJECTED_AFTER {
+            pool.failed(&lease);
+        }
+        assert_eq!(picked(&pool, now), ["web2"]);
+        assert!(pool.take("web1", &[]).is_none(), "nor for those who were there before");
+        assert_eq!(picked(&pool, Instant::now() + EJECTED_FOR), ["web1", "web2"]);
+        // Where all fail, all are tried.
+        let other = pool.take("web2", &[]).expect("it is there");
+        for lease in [&lease, &other].into_iter().cycle().take(2 * EJECTED_AFTER as usize) {
+            pool.failed(lease);
+        }
+        assert_eq!(picked(&pool, Instant::now()), ["web1", "web2"]);
+    }
+
+    #[test]
+    fn who_stays_in_a_list_keeps_its_count_and_health_under_any_name_and_who_is_new_waits() {
+        let pool = Pool::new("servers".into());
+        let first = [wanted(1, Rank::default()), wanted(2, Rank::default())];
+        pool.settle(&first, Newcomers::Unseen(None), Despair::TryAll);
+        pool.mark("web1", true);
+        let held = pool.pick(by(Balance::Leastconn), CLIENT, &[], Instant::now()).expect("web1");
+        let later = Instant::now() + Duration::from_secs(30);
+        let renamed = Wanted { instance: "one".into(), ..wanted(1, Rank::default()) };
+        let gone = pool.settle(&[renamed, wanted(3, Rank::default())], Newcomers::Unseen(Some(later)), Despair::TryAll);
+        assert_eq!(gone.iter().map(|one| &*one.instance).collect::<Vec<_>>(), ["web2"]);
+        let all: Vec<_> = pool.endpoints().iter().map(|one| (one.instance.to_string(), one.live())).collect();
+        assert_eq!(all, [("one".to_owned(), 1), ("web3".to_owned(), 0)]);
+        pool.mark("web3", true);
+        assert_eq!(picked(&pool, Instant::now()), ["one"]);
+        assert_eq!(picked(&pool, later), ["one", "web3"]);
+        drop(held);
     }
 }

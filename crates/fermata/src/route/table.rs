@@ -10,7 +10,8 @@ use fermata_wire::proxy;
 use http::header::{HeaderMap, SET_COOKIE};
 
 use super::admission::Guests;
-use super::pool::{Lease, Manner, Pool};
+use super::endpoint::Lease;
+use super::pool::{Manner, Pool};
 use super::wish::Wish;
 
 /// One service behind one public port.
@@ -30,6 +31,20 @@ pub struct Route {
     pub websocket: Arc<WebSocket>,
     /// Its tunnels, for its limits; shared by all its routes.
     pub guests: Arc<Guests>,
+    /// Where WebSockets go, if that is another pool.
+    pub websockets: Option<Arc<Pool>>,
+    /// Who is at the other end.
+    pub hop: Hop,
+}
+
+/// Who is at the other end of a route.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Hop {
+    /// The service itself.
+    #[default]
+    Last,
+    /// Another gateway, which may send a request on, and in the end back to here.
+    Gateway,
 }
 
 impl Route {
@@ -60,11 +75,29 @@ impl Route {
         }
     }
 
-    /// Picks an endpoint that is not among `tried`: the wished-for one, if it is there.
-    pub fn pick(&self, wish: &Wish, tried: &[Lease]) -> Option<Lease> {
-        let wished = wish.instance.as_deref().and_then(|instance| self.pool.take(instance, tried));
-        wished.or_else(|| self.pool.pick(self.manner, wish.client, tried, Instant::now()))
+    /// The endpoints for what a request asks for.
+    pub fn pool_for(&self, what: Asked) -> &Arc<Pool> {
+        match (what, &self.websockets) {
+            (Asked::WebSocket, Some(websockets)) => websockets,
+            _ => &self.pool,
+        }
     }
+
+    /// Picks an endpoint that is not among `tried`: the wished-for one, if it is there.
+    pub fn pick(&self, what: Asked, wish: &Wish, tried: &[Lease]) -> Option<Lease> {
+        let pool = self.pool_for(what);
+        let wished = wish.instance.as_deref().and_then(|instance| pool.take(instance, tried));
+        wished.or_else(|| pool.pick(self.manner, wish.client, tried, Instant::now()))
+    }
+}
+
+/// What a client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// A tunnel of messages.
+    WebSocket,
+    /// Anything else: an answer, or a raw connection.
+    Other,
 }
 
 /// All routes, by public port, and what holds for all of them.
@@ -101,7 +134,7 @@ impl Table {
 
     /// Whether some service of a public port has an instance to send requests to.
     pub fn is_ready(&self, port: u16) -> bool {
-        self.ports.get(&port).is_some_and(|names| names.routes().any(|route| !route.pool.endpoints().is_empty()))
+        self.ports.get(&port).is_some_and(|names| names.routes().any(|route| route.pool.count() > 0))
     }
 
     /// The route of a request for `host` (without a port; any case) on a public port.
@@ -142,7 +175,7 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pool::Target;
+    use super::super::endpoint::Target;
     use super::*;
 
     fn route(service: &str, hosts: Vec<HostPattern>) -> Route {
@@ -155,6 +188,8 @@ mod tests {
             proxy: None,
             websocket: Arc::default(),
             guests: Arc::default(),
+            websockets: None,
+            hop: Hop::default(),
         }
     }
 

@@ -16,11 +16,23 @@ pub struct InstanceName {
     pub service: Arc<str>,
     /// Counted from 1.
     pub number: u32,
+    /// What it is called where it runs, if it runs elsewhere and has a name there.
+    pub own: Option<Arc<str>>,
+}
+
+impl InstanceName {
+    /// `SERVICE.NUMBER`.
+    pub fn new(service: Arc<str>, number: u32) -> InstanceName {
+        InstanceName { service, number, own: None }
+    }
 }
 
 impl fmt::Display for InstanceName {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}.{}", self.service, self.number)
+        match &self.own {
+            Some(own) => out.write_str(own),
+            None => write!(out, "{}.{}", self.service, self.number),
+        }
     }
 }
 
@@ -75,6 +87,22 @@ pub enum Event {
     NotReady {
         /// Which.
         instance: InstanceName,
+        /// What was seen.
+        reason: String,
+    },
+    /// What runs elsewhere passes a check.
+    Well {
+        /// Which.
+        instance: InstanceName,
+        /// On this port alone, where each has a check of its own.
+        port: Option<u16>,
+    },
+    /// What runs elsewhere fails a check.
+    Unwell {
+        /// Which.
+        instance: InstanceName,
+        /// On this port alone, where each has a check of its own.
+        port: Option<u16>,
         /// What was seen.
         reason: String,
     },
@@ -133,7 +161,14 @@ impl fmt::Display for Event {
                 }
                 Ok(())
             }
-            Event::NotReady { instance, reason } => write!(out, "{instance} is not ready: {reason}"),
+            Event::Well { instance, port: None } => write!(out, "{instance} is ready"),
+            Event::Well { instance, port: Some(port) } => write!(out, "{instance} is well on {port}"),
+            Event::NotReady { instance, reason } | Event::Unwell { instance, port: None, reason } => {
+                write!(out, "{instance} is not ready: {reason}")
+            }
+            Event::Unwell { instance, port: Some(port), reason } => {
+                write!(out, "{instance} is down on {port}: {reason}")
+            }
             Event::Exited { instance, cause, restart_in } => {
                 write!(out, "{instance} {cause}; starting again in {} s", restart_in.as_secs_f64())
             }

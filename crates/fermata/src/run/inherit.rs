@@ -36,7 +36,7 @@ impl Supervisor {
         for (service, known) in &mut self.services {
             known.instances.retain(|_, order| !order.is_closed());
             for (instance, order) in &known.instances {
-                let name = InstanceName { service: service.clone(), number: *instance };
+                let name = InstanceName::new(service.clone(), *instance);
                 match *order.borrow() {
                     Order::Live => expected.push(name),
                     _ => busy = Some(format!("{name} is being stopped")),
@@ -141,7 +141,7 @@ impl Inheritance {
 
 fn take_over(supervisor: &mut Supervisor, plan: &Arc<ServicePlan>, handing: Handing) -> std::io::Result<(Life, Next)> {
     let Handing { record, descriptors } = handing;
-    let name = InstanceName { service: plan.name.clone(), number: record.number };
+    let name = InstanceName::new(plan.name.clone(), record.number);
     let instance = InstancePlan { name, ports: record.ports() };
     supervisor.shared.ports.reserve(std::iter::once(&instance));
     let mut life = supervisor.life(plan, &instance);

@@ -14,6 +14,7 @@ mod backoff;
 mod body;
 mod conflicts;
 mod docker;
+mod elsewhere;
 mod event;
 mod group;
 mod handed;

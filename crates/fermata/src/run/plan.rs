@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fermata_spec::{Address, Protocol, ProxyVersion, Resources, SecurityContext};
+use http::Method;
 use tokio::sync::OnceCell;
 
 use super::event::InstanceName;
@@ -192,13 +193,52 @@ pub struct RunningPlan {
     /// Its name.
     pub name: Arc<str>,
     /// Where: as the file says, or 127.0.0.1; the container port where an address has no port.
-    pub addresses: Vec<Address>,
+    pub places: Vec<PlacePlan>,
     /// Container ports.
     pub ports: Vec<u16>,
     /// What must pass before it gets traffic.
-    pub ready: Option<CheckPlan>,
+    pub checks: Vec<GatePlan>,
+    /// Whether all places get traffic when none looks well.
+    pub tries_all: bool,
+    /// A place that was added gets nothing new for so long.
+    pub wait_after_adding: Duration,
+    /// The tunnels of a place that was removed stay for so long.
+    pub wait_after_removing: Duration,
     /// What a check of type exec runs in.
     pub surroundings: Surroundings,
+}
+
+/// One place where a service runs already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacePlan {
+    /// Its name.
+    pub name: InstanceName,
+    /// Where it is.
+    pub address: Address,
+    /// Its share compared to the others'.
+    pub weight: u16,
+    /// When it is used.
+    pub turn: Turn,
+}
+
+/// When a place is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Before others.
+    First,
+    /// When none of the first is well: it stands in another zone.
+    Second,
+    /// When no other is well.
+    Backup,
+}
+
+/// A check, and what passing it opens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GatePlan {
+    /// What is checked.
+    pub check: CheckPlan,
+    /// This container port; `None`: all of them.
+    pub opens: Option<u16>,
 }
 
 /// How it is seen that an instance is ready and alive.
@@ -269,6 +309,16 @@ pub enum Act {
     Exec(Vec<Value>),
 }
 
+impl Act {
+    /// The container port that it is about.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Act::Tcp { port } | Act::Http { port, .. } => Some(*port),
+            Act::Exec(_) => None,
+        }
+    }
+}
+
 /// Clear or TLS; a certificate is not verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
@@ -278,10 +328,10 @@ pub enum Scheme {
 }
 
 /// What is asked over HTTP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
-    /// GET; 200–399 passes.
-    Page,
+    /// A request with this method; 200–399 passes.
+    Page(Method),
     /// A WebSocket handshake; 101 passes.
     WebSocket,
 }
@@ -377,10 +427,9 @@ impl ServicePlan {
             numbered.ports.iter().map(|port| PortPlan { local: local(port), ..*port }).collect()
         };
         let instances = self.instances.first().into_iter().flat_map(|like| {
-            numbers.iter().map(|&number| InstancePlan {
-                name: InstanceName { service: self.name.clone(), number },
-                ports: ports(like),
-            })
+            numbers
+                .iter()
+                .map(|&number| InstancePlan { name: InstanceName::new(self.name.clone(), number), ports: ports(like) })
         });
         ServicePlan { instances: instances.collect(), ..self.clone() }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use fermata_spec::{Address, Check, CheckKind, Health, Service, Source, Spec, Volume, VolumeSource};
+use http::Method;
 
 use super::event::InstanceName;
 use super::plan::{
@@ -15,7 +16,7 @@ use super::plan::{
     Plan, PortPlan, Problem, Program, Readiness, RunningPlan, Scheme, ServicePlan, Settled, Surroundings, Value,
 };
 use super::variables::Variables;
-use super::{conflicts, ports};
+use super::{conflicts, elsewhere, ports};
 
 /// Where `fermata up` was called from.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +53,13 @@ impl Plan {
             match &service.source {
                 Source::Command(command) => plan.services.extend(planner.started(place, service, command)),
                 Source::Running(addresses) => plan.running.push(planner.running(place, service, addresses)),
+                Source::Servers(balancer) => {
+                    let surroundings = planner.surroundings(place, service);
+                    match elsewhere::servers(service, balancer, surroundings) {
+                        Ok(servers) => plan.running.push(servers),
+                        Err(problems) => planner.problems.extend(problems),
+                    }
+                }
                 Source::Image { image, command } => {
                     let image = ImagePlan::Named(image.clone());
                     plan.services.extend(planner.contained(place, service, image, command.as_deref()));
@@ -215,18 +223,11 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
     }
 
     fn running(&mut self, place: usize, service: &'a Service, addresses: &[Address]) -> RunningPlan {
-        let here = || vec![Address::Host { host: "127.0.0.1".to_owned(), port: None }];
         let ready = match self.health(service).ready {
             Readiness::Check(check) => Some(check),
             Readiness::Started | Readiness::Connects(_) | Readiness::Image(_) => None,
         };
-        RunningPlan {
-            name: service.name.clone(),
-            addresses: if addresses.is_empty() { here() } else { addresses.to_vec() },
-            ports: ports::containers(&service.ports).into_iter().map(|(container, _)| container).collect(),
-            ready,
-            surroundings: self.surroundings(place, service),
-        }
+        elsewhere::addresses(service, addresses, ready, self.surroundings(place, service))
     }
 
     fn surroundings(&mut self, place: usize, service: &'a Service) -> Surroundings {
@@ -291,15 +292,20 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
                 network_act(over_network, port)
             }
         };
-        Some(CheckPlan {
-            act,
-            proxy,
-            timeout: check.timeout,
-            success_threshold: check.success_threshold,
-            failure_threshold: check.failure_threshold,
-            initial_delay: check.initial_delay,
-            period: check.period,
-        })
+        Some(CheckPlan { proxy, ..paced(check, act) })
+    }
+}
+
+/// A check with this act.
+pub(super) fn paced(check: &Check, act: Act) -> CheckPlan {
+    CheckPlan {
+        act,
+        proxy: None,
+        timeout: check.timeout,
+        success_threshold: check.success_threshold,
+        failure_threshold: check.failure_threshold,
+        initial_delay: check.initial_delay,
+        period: check.period,
     }
 }
 
@@ -308,11 +314,11 @@ fn is_started(service: &Service) -> bool {
     matches!(service.source, Source::Command(_) | Source::Image { .. } | Source::Build { .. })
 }
 
-fn network_act(kind: &CheckKind, port: u16) -> Act {
+pub(super) fn network_act(kind: &CheckKind, port: u16) -> Act {
     let (scheme, ask, endpoint, headers) = match kind {
         CheckKind::Tcp | CheckKind::Exec(_) => return Act::Tcp { port },
-        CheckKind::Http { endpoint, headers } => (Scheme::Http, Ask::Page, endpoint, headers),
-        CheckKind::Https { endpoint, headers } => (Scheme::Https, Ask::Page, endpoint, headers),
+        CheckKind::Http { endpoint, headers } => (Scheme::Http, Ask::Page(Method::GET), endpoint, headers),
+        CheckKind::Https { endpoint, headers } => (Scheme::Https, Ask::Page(Method::GET), endpoint, headers),
         CheckKind::WebSocket { endpoint, headers } => (Scheme::Http, Ask::WebSocket, endpoint, headers),
     };
     Act::Http { scheme, ask, port, endpoint: endpoint.clone(), headers: headers.clone() }
@@ -326,9 +332,6 @@ fn instances(service: &Service) -> Vec<InstancePlan> {
         .map(|(container, protocol)| PortPlan { container, protocol, local })
         .collect();
     (1..=service.replicas)
-        .map(|number| InstancePlan {
-            name: InstanceName { service: service.name.clone(), number },
-            ports: ports.clone(),
-        })
+        .map(|number| InstancePlan { name: InstanceName::new(service.name.clone(), number), ports: ports.clone() })
         .collect()
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use fermata_spec::{Address, Protocol};
 
 use super::plan::{
-    Act, Ask, CheckPlan, ContainerPlan, Housing, InstancePlan, Local, Plan, PortPlan, Readiness, RunningPlan, Scheme,
-    ServicePlan,
+    Act, Ask, CheckPlan, ContainerPlan, Housing, InstancePlan, Local, PlacePlan, Plan, PortPlan, Readiness,
+    RunningPlan, Scheme, ServicePlan, Turn,
 };
 
 impl fmt::Display for Plan {
@@ -104,18 +104,39 @@ fn started(service: &ServicePlan) -> Block {
 }
 
 fn running(service: &RunningPlan) -> Block {
-    let at = service.addresses.iter().flat_map(|address| match address {
-        Address::Unix(path) => vec![format!("unix:{path}")],
-        Address::Host { host, port: Some(port) } => vec![on(host, *port)],
-        Address::Host { host, port: None } => service.ports.iter().map(|port| on(host, *port)).collect(),
+    let at = service.places.iter().flat_map(|place| {
+        let named = |at: String| match &place.name.own {
+            Some(name) => format!("{name} {at}{}", rank(place)),
+            None => at,
+        };
+        match &place.address {
+            Address::Unix(path) => vec![named(format!("unix:{path}"))],
+            Address::Host { host, port: Some(port) } => vec![named(on(host, *port))],
+            Address::Host { host, port: None } if place.name.own.is_some() => vec![named(host.clone())],
+            Address::Host { host, port: None } => service.ports.iter().map(|port| on(host, *port)).collect(),
+        }
     });
     let word =
         |words: &[super::plan::Value]| words.iter().map(|word| quoted(&word.written)).collect::<Vec<_>>().join(" ");
-    let ready = service.ready.as_ref().map(|check| format!("while {}, {}", act(check, &[], word), often(check)));
+    let ready = service.checks.iter().map(|gate| {
+        let port = gate.opens.map(|port| format!("on {port} ")).unwrap_or_default();
+        format!("{port}while {}, {}", act(&gate.check, &[], word), often(&gate.check))
+    });
     Block {
         heading: format!("use {}, which runs already", service.name),
-        rows: vec![("at", at.collect()), ("ready", ready.into_iter().collect())],
+        rows: vec![("at", at.collect()), ("ready", ready.collect())],
     }
+}
+
+/// What tells a place from others.
+fn rank(place: &PlacePlan) -> String {
+    let weight = if place.weight == 1 { String::new() } else { format!(", weight {}", place.weight) };
+    let turn = match place.turn {
+        Turn::First => "",
+        Turn::Second => ", when none of this zone is well",
+        Turn::Backup => ", when no other is well",
+    };
+    weight + turn
 }
 
 fn on(host: &str, port: u16) -> String {
@@ -190,7 +211,7 @@ fn act(check: &CheckPlan, ports: &[PortPlan], words: impl Fn(&[super::plan::Valu
             };
             let at = place(ports, *port);
             match ask {
-                Ask::Page => format!("GET {endpoint} at {at}{over} answers 200 to 399"),
+                Ask::Page(method) => format!("{method} {endpoint} at {at}{over} answers 200 to 399"),
                 Ask::WebSocket => format!("a WebSocket handshake with {endpoint} at {at}{over} succeeds"),
             }
         }

@@ -161,7 +161,7 @@ impl Supervisor {
     pub fn instances(&self, service: &str) -> Vec<InstanceName> {
         let Some((service, known)) = self.services.get_key_value(service) else { return Vec::new() };
         let live = known.instances.iter().filter(|(_, order)| !order.is_closed() && *order.borrow() == Order::Live);
-        live.map(|(number, _)| InstanceName { service: service.clone(), number: *number }).collect()
+        live.map(|(number, _)| InstanceName::new(service.clone(), *number)).collect()
     }
 
     /// Stops every service once all that require it have stopped, and returns when nothing is left of any that is not kept.

@@ -2,6 +2,7 @@
 //! change doesn't concern.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fermata_spec::Spec;
 use fermata_wire::{Close, Code};
@@ -9,9 +10,9 @@ use fermata_wire::{Close, Code};
 use super::seen::external;
 use super::{Running, watch};
 use crate::app::{Prepared, StartError};
-use crate::public::routes;
+use crate::public::{Settling, routes};
 use crate::reload::Changes;
-use crate::route::Table;
+use crate::route::{Endpoint, Table};
 use crate::run::Plan;
 use crate::run::plan::ServicePlan;
 use crate::running::Notice;
@@ -85,22 +86,57 @@ impl Running {
                 continue;
             }
             let next = plan.running.iter().find(|service| service.name == *name);
-            let gone = self.pools.keep_running(name, next);
-            self.instances.retain(|_, seen| seen.service != *name);
+            let gone = match next {
+                Some(next) => self.pools.settle(next, Settling::Again),
+                None => self.pools.unsettle(name),
+            };
             if changes.removed.contains(name) {
                 // All of it is drained, whatever it was.
                 continue;
             }
             let service = before.services.iter().find(|service| service.name == *name);
             let drain = service.map(|service| service.websocket.drain).unwrap_or_default();
-            let close = Arc::new(Close::new(Code::RESTART, "the instance was removed"));
-            for endpoint in gone {
-                let there = Which { at: Some(endpoint.target.clone()), ..Which::to(name.clone()) };
-                self.workers.drain(&there, &close, drain).await;
+            let wait = next.map(|next| next.wait_after_removing).unwrap_or_default();
+            self.drain_gone(name, gone, drain, wait).await;
+        }
+        // Whatever was taken out by hand comes back.
+        for service in &plan.running {
+            let settling = if changes.added.contains(&service.name) { Settling::First } else { Settling::Again };
+            self.pools.settle(service, settling);
+        }
+        self.show_external(plan);
+        self.checks = self.pools.watch_running(plan, &self.events);
+    }
+
+    /// What runs elsewhere now, for status; whose health is known keeps it.
+    fn show_external(&mut self, plan: &Plan) {
+        let mut external = external(plan);
+        for (name, seen) in &mut external {
+            if let Some(known) = self.instances.get(name) {
+                seen.state = known.state;
             }
         }
-        self.instances.extend(external(plan));
-        self.pools.add_running(plan);
-        self.checks = self.pools.watch_running(plan, &self.events);
+        self.instances.retain(|_, seen| self.plans.contains_key(&seen.service));
+        self.instances.extend(external);
+    }
+
+    /// Tunnels to where their service is no more are told to come back, after a wait where the file says so.
+    async fn drain_gone(&self, service: &Arc<str>, gone: Vec<Arc<Endpoint>>, over: Duration, wait: Duration) {
+        let close = Arc::new(Close::new(Code::RESTART, "the instance was removed"));
+        let there = gone.iter().map(|one| Which { at: Some(one.target.clone()), ..Which::to(service.clone()) });
+        let there: Vec<Which> = there.collect();
+        if wait.is_zero() {
+            for which in &there {
+                self.workers.drain(which, &close, over).await;
+            }
+            return;
+        }
+        let workers = self.workers.clone();
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(wait).await;
+            for which in &there {
+                workers.drain(which, &close, over).await;
+            }
+        });
     }
 }

@@ -26,7 +26,7 @@ use crate::handover::manifest::{Begin, Estate};
 use crate::handover::{Heir, Inherited, Message, Tie, Ward};
 use crate::listening::Bound;
 use crate::net::Transport;
-use crate::public::{Pools, routes};
+use crate::public::{Pools, Settling, routes};
 use crate::route::{Places, Table};
 use crate::run::{Handing, Inheritance, InstanceName, Line, Roster, StateLock};
 use crate::tls::{self, Certificates, Challenges};
@@ -177,7 +177,7 @@ fn put_together(
             pools.put_back(&service.name, one.port, &one.instance, one.target.clone(), one.age);
         }
     }
-    pools.add_running(plan);
+    plan.running.iter().for_each(|service| drop(pools.settle(service, Settling::First)));
     let ledger = Arc::new(Ledger::default());
     let endings = estate.endings.iter().map(|(cause, code, count)| (cause.clone(), Code(*code), *count));
     ledger.go_on(TunnelId(estate.last_tunnel), estate.past, endings);
@@ -288,7 +288,7 @@ fn seen(estate: &Estate, spec: &Spec) -> BTreeMap<String, Seen> {
 fn tail(estate: &Estate) -> Tail {
     let now = Instant::now();
     let lines = estate.lines.iter().map(|line| {
-        let instance = InstanceName { service: line.service.as_str().into(), number: line.number };
+        let instance = InstanceName::new(line.service.as_str().into(), line.number);
         let written = Line { instance, stream: line.stream, text: line.text.clone() };
         (now.checked_sub(line.age).unwrap_or(now), written)
     });

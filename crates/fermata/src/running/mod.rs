@@ -44,7 +44,7 @@ use crate::app::{Place, Prepared, StartError};
 use crate::front::datagrams;
 use crate::handover::{Heir, Inherited, Ward};
 use crate::listening::Bound;
-use crate::public::{Pools, PublicPort, routes};
+use crate::public::{Pools, PublicPort, Settling, routes};
 use crate::route::Table;
 use crate::run::plan::ServicePlan;
 use crate::run::{Event, InstanceName, Keep, Line, Roster, StateLock, Supervisor};
@@ -290,7 +290,8 @@ impl Running {
         let workers = Rc::new(Workers::start(&shared).map_err(system)?);
         workers.accept(bound.doors(&tls));
         let mut waiting = Waiting::default();
-        waiting.expect(pools.add_running(&plan));
+        plan.running.iter().for_each(|service| drop(pools.settle(service, Settling::First)));
+        waiting.expect(Pools::awaited(&plan));
         waiting.expect(plan.services.iter().map(|service| (service.name.clone(), service.instances.len())));
         let instances = external(&plan);
         let checks = pools.watch_running(&plan, &events);

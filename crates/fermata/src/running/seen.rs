@@ -36,8 +36,8 @@ pub(super) fn note(instances: &mut BTreeMap<String, Seen>, event: &Event) {
         Event::Starting(instance) | Event::Found { instance, .. } | Event::Waiting { instance, .. } => {
             (instance, "starting")
         }
-        Event::Ready { instance, .. } => (instance, "ready"),
-        Event::NotReady { instance, .. } => (instance, "not ready"),
+        Event::Ready { instance, .. } | Event::Well { instance, .. } => (instance, "ready"),
+        Event::NotReady { instance, .. } | Event::Unwell { instance, .. } => (instance, "not ready"),
         Event::Exited { instance, .. } => (instance, "waiting"),
         Event::Stopping(instance) => (instance, "stopping"),
         Event::Stopped(instance) => return drop(instances.remove(&instance.to_string())),
@@ -69,15 +69,15 @@ pub(super) fn note(instances: &mut BTreeMap<String, Seen>, event: &Event) {
 /// What runs already, for status.
 pub(super) fn external(plan: &Plan) -> BTreeMap<String, Seen> {
     let all = plan.running.iter().flat_map(|service| {
-        (1..).zip(&service.addresses).map(|(number, address)| {
+        service.places.iter().map(|place| {
             let seen = Seen {
                 service: service.name.clone(),
                 state: "external",
-                address: shown(address),
+                address: shown(&place.address),
                 since: None,
                 restarts: 0,
             };
-            (format!("{}.{number}", service.name), seen)
+            (place.name.to_string(), seen)
         })
     });
     all.collect()
@@ -136,7 +136,7 @@ impl Waiting {
     }
 
     pub(super) fn follow(&mut self, event: &Event) {
-        if let Event::Ready { instance, .. } = event
+        if let Event::Ready { instance, .. } | Event::Well { instance, .. } = event
             && let Some(left) = self.left.get_mut(&instance.service)
         {
             *left -= 1;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use fermata::run::health::{At, Checker};
 use fermata::run::plan::{Act, Ask, CheckPlan, Scheme};
 use fermata_spec::{Check, CheckKind, Health};
+use http::Method;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
@@ -208,13 +209,13 @@ async fn a_websocket_check_fails_where_the_answer_is_another_one() {
 #[tokio::test]
 async fn a_page_that_is_no_http_or_nothing_fails() {
     let (at, _) = listen("hello\r\n").await;
-    let seen = over_http(Scheme::Http, Ask::Page, at.clone()).once().await;
+    let seen = over_http(Scheme::Http, Ask::Page(Method::GET), at.clone()).once().await;
     assert_eq!(seen, Err(format!("{at} gave no HTTP answer to GET /ws: it is not HTTP: invalid HTTP version")));
     let (at, _) = listen("").await;
-    let seen = over_http(Scheme::Http, Ask::Page, at.clone()).once().await;
+    let seen = over_http(Scheme::Http, Ask::Page(Method::GET), at.clone()).once().await;
     assert_eq!(seen, Err(format!("{at} gave no HTTP answer to GET /ws: the connection was closed")));
     let at = At::Tcp(SocketAddr::from(([127, 0, 0, 1], free_port())));
-    let seen = over_http(Scheme::Http, Ask::Page, at.clone()).once().await;
+    let seen = over_http(Scheme::Http, Ask::Page(Method::GET), at.clone()).once().await;
     assert_eq!(seen, Err(format!("nothing listens at {at}")));
 }
 
@@ -222,8 +223,13 @@ async fn a_page_that_is_no_http_or_nothing_fails() {
 async fn a_service_that_accepts_and_never_answers_fails_in_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = At::Tcp(listener.local_addr().unwrap());
-    let act =
-        Act::Http { scheme: Scheme::Http, ask: Ask::Page, port: 80, endpoint: "/".to_owned(), headers: Vec::new() };
+    let act = Act::Http {
+        scheme: Scheme::Http,
+        ask: Ask::Page(Method::GET),
+        port: 80,
+        endpoint: "/".to_owned(),
+        headers: Vec::new(),
+    };
     let checker = Checker::new(&plan(act, Duration::from_millis(100)), at.clone(), |_| unreachable!());
     assert_eq!(checker.once().await, Err(format!("GET / at {at} took longer than 0.1 s")));
 }
@@ -246,7 +252,7 @@ async fn https_is_asked_without_looking_at_the_certificate() {
         let stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap();
         serve(stream, "HTTP/1.1 200 OK\r\n\r\n").await
     });
-    assert_eq!(over_http(Scheme::Https, Ask::Page, at).once().await, Ok(()));
+    assert_eq!(over_http(Scheme::Https, Ask::Page(Method::GET), at).once().await, Ok(()));
     assert!(served.await.unwrap().starts_with(b"GET /ws HTTP/1.1\r\n"));
 }
 
@@ -257,6 +263,6 @@ async fn a_unix_socket_is_checked_like_any_address() {
     let listener = UnixListener::bind(&path).unwrap();
     let served =
         tokio::spawn(async move { serve(listener.accept().await.unwrap().0, "HTTP/1.0 399 Odd\r\n\r\n").await });
-    assert_eq!(over_http(Scheme::Http, Ask::Page, At::Unix(path)).once().await, Ok(()));
+    assert_eq!(over_http(Scheme::Http, Ask::Page(Method::GET), At::Unix(path)).once().await, Ok(()));
     assert!(served.await.unwrap().windows(17).any(|part| part == b"Host: localhost\r\n"));
 }

@@ -50,7 +50,7 @@ fn unstarted(service: &Service, reading: &Reading) {
         &["replicas", "env_vars", "work_dir", "stop_grace", "post_start_command", "pre_stop_command"];
     const OF_CONTAINERS: &[&str] = &["volumes", "security_context"];
     let (keys, why) = match service.source {
-        Source::Running(_) => ([OF_ANY, OF_CONTAINERS].concat(), "the service runs already"),
+        Source::Running(_) | Source::Servers(_) => ([OF_ANY, OF_CONTAINERS].concat(), "the service runs already"),
         Source::Command(_) => (OF_CONTAINERS.to_vec(), "a local process is no container"),
         Source::Image { .. } | Source::Build { .. } => return,
     };

@@ -46,7 +46,7 @@ const CHECKS: Section = Section {
     others: Others::Refused,
 };
 
-const CHECK_SHAPE: Shape = Shape::Section(&CHECK);
+pub(crate) const CHECK_SHAPE: Shape = Shape::Section(&CHECK);
 
 const CHECK: Section = Section {
     name: "a health check",
@@ -131,7 +131,7 @@ const WORDS: Shape = match HEALTH {
     _ => HEALTH,
 };
 
-fn check(field: &Field<'_>) -> Option<Check> {
+pub(crate) fn check(field: &Field<'_>) -> Option<Check> {
     let fields = field.fields()?;
     let seconds = |name, default| match fields.get(name) {
         Some(field) => values::seconds(&field, values::interval).unwrap_or(Duration::from_secs(default)),
@@ -163,6 +163,8 @@ fn kind(field: &Field<'_>, fields: &Fields<'_>) -> CheckKind {
             format!("command has no effect with type {name}"),
             "write type: exec, or remove it",
         );
+        // It has to be one all the same.
+        command.text();
     }
     if let Some(endpoint) = endpoint.as_ref().filter(|_| matches!(name, "tcp" | "exec")) {
         endpoint.say_help(

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, codes, quote};
 use crate::grammar::{Key, Numbers, Others, Section, Shape, Text, Word};
-use crate::model::{Balance, LbEngine, LoadBalancer, Server};
+use crate::model::{Balance, LbEngine, LbPort, LbPorts, LoadBalancer, Server, Sticky, WebSocket};
 use crate::reader::Field;
 use crate::tree::Kind;
 
-use super::patterns;
-use super::service::{BALANCE, balance};
-use super::values::{self, TEXT};
+use super::health::CHECK_SHAPE;
+use super::service::{BALANCE, PROXY_VERSION, STICKY, balance, proxy_version};
+use super::values::{self, DURATION, TEXT, TIMEOUT};
+use super::websocket::WEBSOCKET;
+use super::{health, patterns, websocket};
 
 /// `load_balancer`.
 pub(crate) const LOAD_BALANCER: Section = Section {
@@ -30,10 +33,100 @@ pub(crate) const LOAD_BALANCER: Section = Section {
         Key::new("httpchk", HTTPCHK, "Request by which servers are checked.", "httpchk: GET /healthz")
             .own()
             .default("GET /healthz"),
+        Key::new(
+            "check",
+            CHECK_SHAPE,
+            "The same in full, for those who check by a connection or a WebSocket handshake, or at another pace.",
+            "check: {type: http, endpoint: /healthz, period: 2, failure_threshold: 3}",
+        )
+        .own()
+        .default("httpchk every 2 s; 2 passes count, and 3 failures"),
+        Key::new(
+            "ws_check",
+            CHECK_SHAPE,
+            "How the servers' WebSocket port is checked, where it is another way.",
+            "ws_check: {type: websocket, endpoint: /cable}",
+        )
+        .own()
+        .default("as check says"),
+        Key::new(
+            "ports",
+            Shape::Section(&LB_PORTS),
+            "Ports of the balancer and of the servers.",
+            "ports: {http: 80, https: 443, ws: 8080, wss: 8443}",
+        )
+        .own(),
+        Key::new(
+            "proxy_protocol",
+            PROXY_VERSION,
+            "Every connection to a server begins with who the client is; the server trusts this balancer and expects it.",
+            "proxy_protocol: v2",
+        )
+        .own()
+        .default("off"),
+        Key::new("sticky", STICKY, "Whether a visitor stays on one server.", "sticky: cookie").own().default("cookie"),
+        Key::new(
+            "slow_start",
+            TIMEOUT,
+            "A new server gets its full share of new tunnels and requests after this long, and a part of it until then.",
+            "slow_start: 30s",
+        )
+        .own()
+        .default("off"),
+        Key::new(
+            "rebalance",
+            TIMEOUT,
+            "When servers were added, the others' surplus of tunnels is closed over this time (Close 1012) and comes back evenly.",
+            "rebalance: 10m",
+        )
+        .own()
+        .default("off"),
+        Key::new("zone", TEXT, "Where the balancer stands: servers there come first.", "zone: eu-west-1a").own(),
+        Key::new(
+            "wait_after_adding_servers",
+            DURATION,
+            "A server that was added gets nothing new for so long, in seconds.",
+            "wait_after_adding_servers: 30",
+        )
+        .own()
+        .default("0"),
+        Key::new(
+            "wait_after_removing_servers",
+            DURATION,
+            "The tunnels of a server that was removed stay for so long before their drain begins, in seconds.",
+            "wait_after_removing_servers: 10",
+        )
+        .own()
+        .default("0"),
+        Key::new(
+            "websocket",
+            Shape::Section(&WEBSOCKET),
+            "What is done with tunnels on http and https.",
+            "websocket: {keepalive: 25s}",
+        )
+        .own(),
     ],
     old: &[],
     others: Others::Refused,
 };
+
+const LB_PORTS: Section = Section {
+    name: "ports of a load balancer",
+    keys: &[
+        Key::new("http", LB_PORT, "Where requests and WebSockets come in.", "http: 80").own().default("80"),
+        Key::new("https", LB_PORT, "The same over TLS.", "https: 443").own().default("443"),
+        Key::new("ws", LB_PORT, "Passed through; on a server WebSockets go there.", "ws: 8080").own().default("8080"),
+        Key::new("wss", LB_PORT, "The same over TLS.", "wss: 8443").own().default("8443"),
+    ],
+    old: &[],
+    others: Others::Refused,
+};
+
+const LB_PORT: Shape = Shape::Text(&Text {
+    expected: "a port such as 8080, or the balancer's and the servers' such as 80:3000",
+    pattern: concat!("^", patterns::port!(), "(:", patterns::port!(), ")?$"),
+    numbers: Numbers::Between(1, 65535),
+});
 
 const ENGINE: Shape = Shape::Choice(&[
     Word { word: "builtin", about: "Fermata itself." },
@@ -84,7 +177,51 @@ pub(crate) fn read(field: &Field<'_>) -> Option<LoadBalancer> {
     let balance = fields.get("balance").and_then(|field| balance(&field)).unwrap_or_else(Balance::default);
     let httpchk = fields.get("httpchk").and_then(|field| field.parse(httpchk));
     let servers = fields.get("servers").map(|field| servers(&field)).unwrap_or_default();
-    Some(LoadBalancer { engine, servers, balance, httpchk })
+    let timeout = |name| fields.get(name).and_then(|field| field.parse(values::timeout)).flatten();
+    let wait = |name| fields.get(name).and_then(|field| values::seconds(&field, values::duration));
+    let check = |name| fields.get(name).and_then(|field| health::check(&field));
+    Some(LoadBalancer {
+        engine,
+        servers,
+        balance,
+        httpchk,
+        check: check("check"),
+        ws_check: check("ws_check"),
+        ports: fields.get("ports").map(|field| ports(&field)).unwrap_or_default(),
+        proxy_protocol: proxy_version(&fields),
+        sticky: match fields.get("sticky").and_then(|field| field.choice()) {
+            Some("off") => Sticky::Off,
+            _ => Sticky::Cookie,
+        },
+        slow_start: timeout("slow_start"),
+        rebalance: timeout("rebalance"),
+        zone: fields.get("zone").and_then(|field| field.text().map(str::to_owned)),
+        wait_after_adding_servers: wait("wait_after_adding_servers").unwrap_or(Duration::ZERO),
+        wait_after_removing_servers: wait("wait_after_removing_servers").unwrap_or(Duration::ZERO),
+        websocket: fields.get("websocket").map_or_else(WebSocket::default, |field| websocket::read(&field)),
+    })
+}
+
+fn ports(field: &Field<'_>) -> LbPorts {
+    let default = LbPorts::default();
+    let Some(fields) = field.fields() else { return default };
+    let port = |name, default| fields.get(name).and_then(|field| field.parse(lb_port)).unwrap_or(default);
+    LbPorts {
+        http: port("http", default.http),
+        https: port("https", default.https),
+        ws: port("ws", default.ws),
+        wss: port("wss", default.wss),
+    }
+}
+
+/// `8080`, or `80:8080`.
+fn lb_port(text: &str) -> Option<LbPort> {
+    let (public, server) = text.split_once(':').unwrap_or((text, text));
+    let port = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|port| digits && *port > 0)
+    };
+    Some(LbPort { public: port(public)?, server: port(server)? })
 }
 
 fn httpchk(text: &str) -> Option<String> {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Balance;
+use super::{Balance, Check, Sticky, WebSocket};
 use crate::format::values::network;
 
 /// Where every http and https port of a gateway says whether it has a service to send requests to: what load balancers
@@ -177,7 +177,7 @@ impl FromStr for Network {
 }
 
 /// `load_balancer`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LoadBalancer {
     /// `builtin` or `haproxy`.
     pub engine: LbEngine,
@@ -187,6 +187,55 @@ pub struct LoadBalancer {
     pub balance: Balance,
     /// A request line, `GET /healthz`.
     pub httpchk: Option<String>,
+    /// `check`; `None`: by `httpchk`.
+    pub check: Option<Check>,
+    /// `ws_check`; `None`: as `check`.
+    pub ws_check: Option<Check>,
+    /// `ports`.
+    pub ports: LbPorts,
+    /// Every connection to a server begins with who the client is.
+    pub proxy_protocol: Option<ProxyVersion>,
+    /// `sticky`. Default: by a cookie.
+    pub sticky: Sticky,
+    /// `slow_start`. `None`: a new server gets its share at once.
+    pub slow_start: Option<Duration>,
+    /// `rebalance`. `None`: the others' tunnels stay.
+    pub rebalance: Option<Duration>,
+    /// Where the balancer stands.
+    pub zone: Option<String>,
+    /// Default 0 s.
+    pub wait_after_adding_servers: Duration,
+    /// Default 0 s.
+    pub wait_after_removing_servers: Duration,
+    /// `websocket`, for tunnels that are not passed through.
+    pub websocket: WebSocket,
+}
+
+/// `ports` of the load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct LbPorts {
+    pub http: LbPort,
+    pub https: LbPort,
+    pub ws: LbPort,
+    pub wss: LbPort,
+}
+
+impl Default for LbPorts {
+    /// 80 and 443 (RFC 9110 4.2), and where the original platform publishes WebSockets.
+    fn default() -> Self {
+        let same = |port| LbPort { public: port, server: port };
+        LbPorts { http: same(80), https: same(443), ws: same(8080), wss: same(8443) }
+    }
+}
+
+/// A port of the balancer, and the one of the servers that it leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LbPort {
+    /// The balancer's.
+    pub public: u16,
+    /// The servers'.
+    pub server: u16,
 }
 
 /// `engine`.

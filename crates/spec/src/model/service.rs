@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Constraints, Health, ProxyVersion, Volume, WebSocket};
+use super::{Constraints, Health, LoadBalancer, ProxyVersion, Volume, WebSocket};
 
 /// One service.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +65,7 @@ pub struct Service {
 }
 
 /// What makes a service's instances.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// A container image, run by the Docker Engine; `command` replaces the image's CMD.
     Image {
@@ -91,6 +91,9 @@ pub enum Source {
     Command(String),
     /// Already running: at these addresses, or, where empty, at `127.0.0.1:<container port>`.
     Running(Vec<Address>),
+    /// The servers of a load balancer. No key of a service says so: the service is what `fermata lb` makes of
+    /// `load_balancer`.
+    Servers(Arc<LoadBalancer>),
 }
 
 /// Where a service already runs.
@@ -112,6 +115,8 @@ pub enum Address {
 pub struct Port {
     /// Where the service listens.
     pub container: u16,
+    /// Where it listens for WebSockets that come in by `http` and `https`, if that is another port.
+    pub websocket: Option<u16>,
     /// Public HTTP port.
     pub http: Option<u16>,
     /// Public HTTPS port.

@@ -107,7 +107,7 @@ fn is_there(service: &Service, gaps: &mut Gaps<'_>) -> bool {
         Source::Running(addresses) if addresses.is_empty() => {
             gaps.left_out(&at, "nothing says what runs", "give it an image, or a build_root with a Dockerfile");
         }
-        Source::Running(_) => gaps.left_out(&at, "it runs already, elsewhere", "give it an image"),
+        Source::Running(_) | Source::Servers(_) => gaps.left_out(&at, "it runs already, elsewhere", "give it an image"),
     }
     false
 }

@@ -125,7 +125,7 @@ fn source(service: &Service, at: &str, container: &mut Map, environment: &mut En
             gaps.changed(at, how, "build and push it, and name it in kustomization.yaml (images)");
             (name, command)
         }
-        Source::Command(_) | Source::Running(_) => return,
+        Source::Command(_) | Source::Running(_) | Source::Servers(_) => return,
     };
     container.put("image", Value::text(image));
     if let Some(command) = command {

@@ -50,7 +50,7 @@ impl<'a> Recipe<'a> {
     /// not hide what is in there.
     pub(super) fn digest(&self) -> String {
         // What differs between the instances of a service does not count.
-        let anyone = InstanceName { service: self.service.clone(), number: 0 };
+        let anyone = InstanceName::new(self.service.clone(), 0);
         let post_start = self.plan.post_start.iter().flatten().map(|word| &word.text);
         let all = serde_json::json!([self.unsigned(&anyone), post_start.collect::<Vec<_>>()]);
         let digest = digest(&SHA256, sorted(all).to_string().as_bytes());
@@ -235,7 +235,7 @@ mod tests {
             housing: Housing::Container(Arc::new(container)),
             health: HealthPlan { ready: Readiness::Started, alive: None, startup: None },
             stop_grace: Duration::from_secs(10),
-            instances: vec![InstancePlan { name: InstanceName { service: name, number: 1 }, ports: vec![port] }],
+            instances: vec![InstancePlan { name: InstanceName::new(name, 1), ports: vec![port] }],
         }
     }
 

@@ -81,7 +81,7 @@ impl Reconciliation {
             let mut kept: Vec<u32> = own().filter(is_right).map(|left| left.instance.number).collect();
             kept.sort_unstable();
             kept.truncate(one.count);
-            let instance = |number: u32| InstanceName { service: one.service.clone(), number };
+            let instance = |number: u32| InstanceName::new(one.service.clone(), number);
             let fresh = (1..).filter(|number| !kept.contains(number)).take(one.count - kept.len());
             for number in fresh {
                 let fate = match own().find(|left| left.instance.number == number) {
@@ -238,7 +238,7 @@ async fn list(engine: &Engine, project: &str) -> Result<Vec<Left>, String> {
         let service = labels.get(SERVICE)?.as_str().into();
         Some(Left {
             id: one.id?,
-            instance: InstanceName { service, number: labels.get(NUMBER)?.parse().ok()? },
+            instance: InstanceName::new(service, labels.get(NUMBER)?.parse().ok()?),
             recipe: labels.get(RECIPE)?.clone(),
             running: one.state == Some(ContainerSummaryStateEnum::RUNNING),
         })
@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     fn left(service: &str, number: u32, recipe: &str, running: bool) -> Left {
-        let instance = InstanceName { service: service.into(), number };
+        let instance = InstanceName::new(service.into(), number);
         Left { id: format!("{service}{number}"), instance, recipe: recipe.to_owned(), running }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -23,7 +23,7 @@ pub(super) async fn ask(
     mut stream: Box<dyn Stream>,
     at: &At,
     scheme: Scheme,
-    ask: Ask,
+    ask: &Ask,
     endpoint: &str,
     headers: &[(String, String)],
 ) -> Result<(), String> {
@@ -34,10 +34,16 @@ pub(super) async fn ask(
         stream = tls::connect(stream, at, &host).await?;
     }
     let status = exchange(&mut stream, &request).await;
-    let status = status.map_err(|why| format!("{at} gave no HTTP answer to GET {path}: {why}"))?;
+    let method = if let Ask::Page(method) = ask { method } else { &Method::GET };
+    let status = status.map_err(|why| format!("{at} gave no HTTP answer to {method} {path}: {why}"))?;
     match (ask, status) {
-        (Ask::Page, 200..400) => Ok(()),
-        (Ask::Page, _) => Err(format!("GET {path} at {at} answered {status}")),
+        (Ask::Page(_), 200..400) => Ok(()),
+        // What libraries answer to a request without a handshake: `ws` and Python's 426, Socket.IO's and others' 400.
+        (Ask::Page(_), 400 | 426) => Err(format!(
+            "{method} {path} at {at} answered {status}: as a path does that takes WebSockets alone; check another one, or \
+             have the check be of type websocket"
+        )),
+        (Ask::Page(_), _) => Err(format!("{method} {path} at {at} answered {status}")),
         (Ask::WebSocket, 101) => {
             close(&mut stream).await;
             Ok(())
@@ -59,12 +65,14 @@ fn host(at: &At, headers: &[(String, String)]) -> String {
     match (own, at) {
         (Some((_, host)), _) => host.clone(),
         (None, At::Tcp(address)) => address.to_string(),
+        (None, At::Name(name, port)) => format!("{name}:{port}"),
         (None, At::Unix(_)) => "localhost".to_owned(),
     }
 }
 
-fn request(path: &str, host: &str, ask: Ask, headers: &[(String, String)]) -> Result<String, String> {
-    let mut request = format!("GET {path} HTTP/1.1\r\n");
+fn request(path: &str, host: &str, ask: &Ask, headers: &[(String, String)]) -> Result<String, String> {
+    let method = if let Ask::Page(method) = ask { method } else { &Method::GET };
+    let mut request = format!("{method} {path} HTTP/1.1\r\n");
     let mut add = |name: &str, value: &str| {
         let is_header = HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok();
         if is_header { write!(request, "{name}: {value}\r\n").ok() } else { None }
@@ -73,7 +81,7 @@ fn request(path: &str, host: &str, ask: Ask, headers: &[(String, String)]) -> Re
     add("Host", host)?;
     add("User-Agent", concat!("fermata-health/", env!("CARGO_PKG_VERSION")))?;
     match ask {
-        Ask::Page => add("Connection", "close")?,
+        Ask::Page(_) => add("Connection", "close")?,
         // RFC 6455 4.1.
         Ask::WebSocket => {
             add("Connection", "Upgrade")?;
@@ -157,14 +165,14 @@ mod tests {
     fn the_file_may_add_headers_and_replace_the_host() {
         let at = At::Tcp(([127, 0, 0, 1], 3000).into());
         let headers = [("host".to_owned(), "app.example".to_owned()), ("X-Probe".to_owned(), "1".to_owned())];
-        let text = request("/a?b", &host(&at, &headers), Ask::Page, &headers).unwrap();
+        let text = request("/a?b", &host(&at, &headers), &Ask::Page(Method::GET), &headers).unwrap();
         let agent = concat!("fermata-health/", env!("CARGO_PKG_VERSION"));
         let wanted = format!(
             "GET /a?b HTTP/1.1\r\nHost: app.example\r\nUser-Agent: {agent}\r\nConnection: close\r\nX-Probe: 1\r\n\r\n"
         );
         assert_eq!(text, wanted);
         let split = [("X".to_owned(), "a\r\nb: c".to_owned())];
-        let refused = request("/", "h", Ask::Page, &split);
+        let refused = request("/", "h", &Ask::Page(Method::GET), &split);
         assert_eq!(refused, Err("\"X: a\r\nb: c\" is not an HTTP header".to_owned()));
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use fermata_wire::proxy;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
 
 use crate::net::proxy_version;
@@ -29,6 +29,8 @@ use super::plan::{Act, Ask, CheckPlan, Launch, Scheme};
 pub enum At {
     /// An IP address and a port.
     Tcp(SocketAddr),
+    /// A host name that is resolved at each try, and a port.
+    Name(String, u16),
     /// A UNIX stream socket.
     Unix(PathBuf),
 }
@@ -90,9 +92,13 @@ impl Checker {
     pub fn new(plan: &CheckPlan, at: At, errand: impl FnOnce(&[super::plan::Value]) -> Errand) -> Checker {
         let aim = match &plan.act {
             Act::Tcp { .. } => Aim::Tcp(at),
-            Act::Http { scheme, ask, endpoint, headers, .. } => {
-                Aim::Http { at, scheme: *scheme, ask: *ask, endpoint: endpoint.clone(), headers: headers.clone() }
-            }
+            Act::Http { scheme, ask, endpoint, headers, .. } => Aim::Http {
+                at,
+                scheme: *scheme,
+                ask: ask.clone(),
+                endpoint: endpoint.clone(),
+                headers: headers.clone(),
+            },
             Act::Exec(words) => Aim::Exec(errand(words)),
         };
         Checker {
@@ -135,7 +141,7 @@ impl Checker {
                 Aim::Tcp(at) => at.connect(&self.first).await.map(drop),
                 Aim::Http { at, scheme, ask, endpoint, headers } => {
                     let stream = at.connect(&self.first).await?;
-                    http::ask(stream, at, *scheme, *ask, endpoint, headers).await
+                    http::ask(stream, at, *scheme, ask, endpoint, headers).await
                 }
                 Aim::Exec(Errand(Where::Here(launch))) => exec::run(launch).await,
                 Aim::Exec(Errand(Where::Inside(inside))) => inside.run().await,
@@ -158,7 +164,7 @@ impl fmt::Display for Checker {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.aim {
             Aim::Tcp(at) => write!(out, "a connection to {at}"),
-            Aim::Http { at, ask: Ask::Page, endpoint, .. } => write!(out, "GET {endpoint} at {at}"),
+            Aim::Http { at, ask: Ask::Page(method), endpoint, .. } => write!(out, "{method} {endpoint} at {at}"),
             Aim::Http { at, ask: Ask::WebSocket, endpoint, .. } => {
                 write!(out, "the WebSocket handshake with {endpoint} at {at}")
             }
@@ -176,9 +182,17 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 impl At {
     /// A connection that begins with these bytes.
     async fn connect(&self, first: &[u8]) -> Result<Box<dyn Stream>, String> {
+        let addresses = match self {
+            At::Name(name, port) => lookup_host((name.as_str(), *port))
+                .await
+                .map_err(|error| format!("the name {name} cannot be resolved: {error}; check it, and the DNS"))?
+                .collect(),
+            At::Tcp(address) => vec![*address],
+            At::Unix(_) => Vec::new(),
+        };
         let connected = async {
             let mut stream: Box<dyn Stream> = match self {
-                At::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+                At::Tcp(_) | At::Name(..) => Box::new(TcpStream::connect(&*addresses).await?),
                 At::Unix(path) => Box::new(UnixStream::connect(path).await?),
             };
             stream.write_all(first).await?;
@@ -195,6 +209,7 @@ impl fmt::Display for At {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             At::Tcp(address) => write!(out, "{address}"),
+            At::Name(name, port) => write!(out, "{name}:{port}"),
             At::Unix(path) => write!(out, "{}", path.display()),
         }
     }

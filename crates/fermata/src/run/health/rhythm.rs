@@ -50,7 +50,7 @@ impl Checker {
     }
 
     /// The same for something whose check has passed already.
-    pub(in crate::run) async fn follow_on(&self, mut tell: impl FnMut(Verdict)) -> Infallible {
+    pub async fn follow_on(&self, mut tell: impl FnMut(Verdict)) -> Infallible {
         loop {
             tell(Verdict::Passes);
             tell(Verdict::Fails(self.failed().await));

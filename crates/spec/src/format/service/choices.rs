@@ -29,7 +29,7 @@ pub(crate) const BALANCE: Shape = Shape::Choice(&[
     Word { word: "source", about: "By the visitor's address." },
 ]);
 
-pub(super) const STICKY: Shape = Shape::Choice(&[
+pub(crate) const STICKY: Shape = Shape::Choice(&[
     Word { word: "cookie", about: "A cookie pins the visitor." },
     Word { word: "off", about: "Each request is balanced on its own." },
 ]);

@@ -8,12 +8,12 @@ mod source;
 use std::sync::Arc;
 use std::time::Duration;
 
-use choices::{DNS, LOAD_BALANCING, STICKY, WORKLOAD, sticky, workload};
+use choices::{DNS, LOAD_BALANCING, WORKLOAD, sticky, workload};
 use labels::{TAGS, annotations, tags};
 use security::{SECURITY_CONTEXT, security_context};
 use source::{command, source};
 
-pub(crate) use choices::{BALANCE, PROXY_VERSION, balance, proxy_version};
+pub(crate) use choices::{BALANCE, PROXY_VERSION, STICKY, balance, proxy_version};
 
 use crate::grammar::{Actor, Key, Now, OldKey, Others, Section, Shape};
 use crate::model::{Service, WebSocket};
