@@ -26,6 +26,8 @@ const ASIDE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// Whether it came as HTTP/1.0.
+    pub(super) is_old: bool,
     pub(super) reason: String,
     pub(super) headers: HeaderMap,
     /// How the body begins; after a 101 the first bytes of the socket.
@@ -261,7 +263,13 @@ fn parse(read: &[u8]) -> Parsed {
                 })
                 .collect();
             let (status, reason) = (head.code.unwrap_or(0), head.reason.unwrap_or_default().to_owned());
-            Parsed::Whole(Answer { status, reason, headers, rest: read[length..].to_vec() })
+            Parsed::Whole(Answer {
+                status,
+                is_old: head.version == Some(0),
+                reason,
+                headers,
+                rest: read[length..].to_vec(),
+            })
         }
         Err(_) => Parsed::NoHttp,
     }

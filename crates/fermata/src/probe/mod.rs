@@ -88,7 +88,9 @@ async fn walk(question: &Question, hops: &mut Vec<Hop>) -> Option<()> {
     }
     let start = Instant::now();
     let parting = talk::close(&mut socket, question.hop_timeout).await;
-    let hop = advise::parting(&parting, start.elapsed());
+    let took = start.elapsed();
+    let dead = talk::is_dead(&least, &said, &parting);
+    let hop = if dead { advise::nothing_comes(took) } else { advise::parting(&parting, took) };
     if hop.verdict == Verdict::Broken {
         hops.push(hop);
         return None;

@@ -68,8 +68,7 @@ async fn ask(question: &Question, way: &Way, method: &str, path: &str, body: &st
 
 /// Where Socket.IO is: in the path that was given, or at its usual place.
 fn base(path: &str) -> String {
-    let end = path.find("/socket.io").map_or(0, |at| at);
-    let prefix = if end == 0 { "" } else { &path[..end] };
+    let prefix = path.split_once("/socket.io").map_or("", |(prefix, _)| prefix);
     format!("{prefix}/socket.io/")
 }
 

@@ -135,7 +135,7 @@ fn by_server(answer: &Answer) -> Option<Product> {
 
 /// Error pages that give their author away.
 fn by_body(answer: &Answer) -> Option<Product> {
-    const WORDS: [(&str, Product); 8] = [
+    const WORDS: [(&str, Product); 9] = [
         ("<center>nginx", Product::Nginx),
         ("No server is available to handle this request", Product::HaProxy),
         ("Your browser sent an invalid request.", Product::HaProxy),
@@ -144,6 +144,7 @@ fn by_body(answer: &Answer) -> Option<Product> {
         ("upstream connect error or disconnect/reset before headers", Product::Envoy),
         ("404 page not found\n", Product::GoServer),
         ("Transport unknown", Product::SocketIo),
+        ("Unsupported protocol version", Product::SocketIo),
     ];
     let by_words = WORDS.iter().find(|(words, _)| answer.says(words)).map(|(_, product)| *product);
     by_words.or_else(|| {

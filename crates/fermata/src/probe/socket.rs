@@ -90,6 +90,11 @@ impl Socket {
         self.send(Opcode::Close, &close.payload()).await
     }
 
+    /// Whether a frame has begun to come.
+    pub(super) fn has_part(&self) -> bool {
+        !self.read.is_empty()
+    }
+
     /// Whether nothing more will come.
     pub(super) fn is_over(&self) -> bool {
         self.over

@@ -26,6 +26,8 @@ const NOTICES: Duration = Duration::from_secs(5);
 pub(super) enum Trouble {
     /// A Ping went unanswered.
     NoPong(Duration),
+    /// A frame began to come, and was not complete in time.
+    Slow(Duration),
     /// The service closed.
     Closed(Option<Code>, String),
     /// The connection ended otherwise.
@@ -72,6 +74,7 @@ pub(super) async fn ping(socket: &mut Socket, limit: Duration) -> Result<Duratio
         socket.send(Opcode::Ping, &payload).await.map_err(Trouble::Ended)?;
         loop {
             match timeout_at(deadline, socket.next()).await {
+                Err(_) if socket.has_part() => return Err(Trouble::Slow(limit)),
                 Err(_) => return Err(Trouble::NoPong(limit)),
                 Ok(Err(end)) => return Err(Trouble::Ended(end)),
                 Ok(Ok(Heard::Close(code, reason))) => return Err(Trouble::Closed(code, reason)),
@@ -162,6 +165,13 @@ pub(super) async fn close(socket: &mut Socket, limit: Duration) -> Parting {
             Ok(Ok(_)) => {}
         }
     }
+}
+
+/// Whether not a byte came on a socket, whatever was said on it.
+pub(super) fn is_dead(ping: &Result<Duration, Trouble>, said: &Said, parting: &Parting) -> bool {
+    matches!(ping, Err(Trouble::NoPong(_)))
+        && matches!(said, Said::Other { messages: 0, .. })
+        && matches!(parting, Parting::Silent(_))
 }
 
 /// What becomes of a connection whose client ends its side without a Close, as one that crashes does.

@@ -27,6 +27,8 @@ pub(super) enum Trouble {
     Origin(String, Box<Answer>),
     /// The answer is a 101 only without the compression that every browser offers.
     Compression(Box<Trouble>),
+    /// The 101 came over HTTP/1.0, which browsers refuse (RFC 6455 4.1: at least 1.1).
+    OldHttp,
     /// The 101 breaks a rule.
     BadAnswer(BadAnswer, Box<Answer>),
 }
@@ -64,7 +66,7 @@ pub(super) async fn look(question: &Question, way: &Way) -> Look {
             Ok(compression) => Ok(Open { socket, protocol: chosen.protocol, compression }),
             Err(trouble) => Err(Trouble::Compression(Box::new(trouble))),
         },
-        Err(Trouble::Refused(answer)) if matches!(answer.status, 400 | 401 | 403) => {
+        Err(Trouble::Refused(answer)) if matches!(answer.status, 400 | 401 | 403 | 404) => {
             match ask(question, way, Extra::NoOrigin, aside).await {
                 Ok((socket, _)) => {
                     leave(socket).await;
@@ -129,6 +131,9 @@ async fn ask(question: &Question, way: &Way, extra: Extra, limit: Duration) -> R
     let (stream, answer) = http::exchange(way, &request, limit).await.map_err(Trouble::NoAnswer)?;
     if answer.status != 101 {
         return Err(Trouble::Refused(Box::new(answer)));
+    }
+    if answer.is_old {
+        return Err(Trouble::OldHttp);
     }
     match handshake::read_answer(&offer, &answer.headers) {
         Ok(chosen) => Ok((Socket::new(stream, answer.rest), chosen)),

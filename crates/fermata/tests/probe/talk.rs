@@ -139,3 +139,38 @@ async fn a_connection_that_stays_after_both_closes() {
     .await;
     assert_told!("talk-lingering", ask(&format!("ws://{address}/")));
 }
+
+#[tokio::test]
+async fn frames_that_come_byte_by_byte() {
+    let address = talking(async |mut stream| {
+        frame(&mut stream).await;
+        for byte in [0x8a, 100, b'f', b'e', b'r', b'm', b'a', b't', b'a'].into_iter().cycle() {
+            send(&mut stream, &[byte]).await;
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        }
+    })
+    .await;
+    assert_told!("talk-slow-frames", ask_briefly(&format!("ws://{address}/")));
+}
+
+#[tokio::test]
+async fn frames_that_are_held_back() {
+    let address = talking(async |mut stream| listen_only(&mut stream).await).await;
+    assert_told!("talk-held-back", ask_briefly(&format!("ws://{address}/")));
+}
+
+#[tokio::test]
+async fn the_end_of_a_client_that_is_not_passed_on() {
+    let address = talking(async |mut stream| {
+        while let Some((opcode, payload)) = frame(&mut stream).await {
+            match opcode {
+                Opcode::Ping => send_frame(&mut stream, Opcode::Pong, &payload).await,
+                Opcode::Close => return send_frame(&mut stream, Opcode::Close, &payload[..2]).await,
+                _ => send_frame(&mut stream, opcode, &payload).await,
+            }
+        }
+        std::future::pending::<()>().await;
+    })
+    .await;
+    assert_told!("talk-half-close", ask_briefly(&format!("ws://{address}/")));
+}

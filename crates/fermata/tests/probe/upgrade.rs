@@ -5,6 +5,7 @@ use fermata::probe::Question;
 use crate::gallery::{
     NOT_FOUND, Twist, ask, assert_told, granted, head, header, is_handshake, refusing, say, serve, server,
 };
+use crate::proxies::insist;
 
 #[tokio::test]
 async fn a_redirect_to_https() {
@@ -201,6 +202,57 @@ async fn an_upgrade_to_something_else() {
 async fn an_upgrade_without_connection() {
     let address = refusing("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n").await;
     assert_told!("upgrade-no-connection", ask(&format!("ws://{address}/")));
+}
+
+#[tokio::test]
+async fn a_101_over_http_1_0() {
+    let address = server(async |mut stream| {
+        let head = head(&mut stream).await;
+        let text = if is_handshake(&head) { granted(&head, "").replace("1.1", "1.0") } else { NOT_FOUND.to_owned() };
+        say(&mut stream, &text).await;
+    })
+    .await;
+    insist(ask(&format!("ws://{address}/")), &["Upgrade breaks: old-http"], "proxy_http_version 1.1;").await;
+}
+
+#[tokio::test]
+async fn an_origin_that_is_refused_by_404() {
+    let address = server(async |mut stream| {
+        let head = head(&mut stream).await;
+        let granted = is_handshake(&head) && header(&head, "origin").is_none();
+        let text = if granted { crate::gallery::granted(&head, "") } else { NOT_FOUND.to_owned() };
+        say(&mut stream, &text).await;
+    })
+    .await;
+    insist(ask(&format!("ws://{address}/cable")), &["Upgrade breaks: origin-refused"], "allowed_request_origins").await;
+}
+
+#[tokio::test]
+async fn answers_that_say_more_than_their_status() {
+    let cases = [
+        ("421 Misdirected Request\r\nContent-Length: 0\r\n\r\n", "misdirected", "server_name in nginx"),
+        ("526 \r\nServer: cloudflare\r\nContent-Length: 0\r\n\r\n", "origin-tls", "Full (strict)"),
+        (
+            "400 Bad Request\r\nContent-Length: 39\r\n\r\n400 Request Header Or Cookie Too Large\r\n",
+            "request-too-large",
+            "large_client_header_buffers",
+        ),
+        (
+            "400 Bad Request\r\nContent-Length: 51\r\n\r\n{\"code\":5,\"message\":\"Unsupported protocol version\"}\n",
+            "socket-io",
+            "EIO=4",
+        ),
+        (
+            "307 Temporary Redirect\r\nLocation: wss://new.example/\r\nContent-Length: 0\r\n\r\n",
+            "redirect",
+            "Connect to where it leads: wss://new.example/",
+        ),
+    ];
+    for (answer, code, words) in cases {
+        let text: &'static str = format!("HTTP/1.1 {answer}").leak();
+        let address = refusing(text).await;
+        insist(ask(&format!("ws://{address}/")), &[&format!("Upgrade breaks: {code}")], words).await;
+    }
 }
 
 /// A service that adds lines to its 101.

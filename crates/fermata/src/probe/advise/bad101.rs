@@ -60,6 +60,12 @@ pub(super) fn advice(bad: BadAnswer) -> Advice {
     }
 }
 
+/// A 101 over HTTP/1.0.
+pub(super) fn old_http() -> Advice {
+    Advice::new("old-http", "The 101 came over HTTP/1.0; a browser ends the connection (RFC 6455 4.1).")
+        .then("Have whoever answers speak HTTP/1.1; behind nginx: proxy_http_version 1.1;")
+}
+
 /// Subprotocols were offered and none was chosen.
 pub(super) fn no_subprotocol(question: &Question) -> Advice {
     let offered = question.protocols.join(", ");

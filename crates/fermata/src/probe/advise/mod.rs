@@ -18,7 +18,7 @@ pub(super) use burst::burst;
 pub(super) use idle::idle;
 pub(super) use polling::polling;
 pub(super) use reach::{dns, lame_address, tcp, tcp_outcome};
-pub(super) use talk::{leaving, messages, parting, ping};
+pub(super) use talk::{leaving, messages, nothing_comes, parting, ping};
 pub(super) use tls::{certificate, certificate_ends, certificate_words, tls};
 pub(super) use upgrade::upgrade;
 pub(super) use web::http;

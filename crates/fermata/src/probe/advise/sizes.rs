@@ -28,7 +28,7 @@ pub(super) fn limited(hop: Hop, limit: &Limit) -> Hop {
             let hop = hop.detail(format!("{at} get Close {}", code_and_reason(*code, reason)));
             return usual.iter().fold(hop, Hop::detail);
         }
-        Trouble::NoPong(limit) => {
+        Trouble::NoPong(limit) | Trouble::Slow(limit) => {
             let advice = Advice::new("size-stuck", format!("Messages of {at} get stuck on the way.")).then(
                 "Something reads a part of the message and stops: look at limits for buffers and frames on the way.",
             );

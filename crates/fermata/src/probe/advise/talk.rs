@@ -26,6 +26,14 @@ pub(in super::super) fn ping(outcome: &Result<Duration, Trouble>, took: Duration
                 .then("Until then: keepalive: off in Fermata's service.yml."),
             )
         }
+        Err(Trouble::Slow(limit)) => {
+            let says = format!("a frame begins to come, and is not complete after {}", lasting(*limit));
+            Hop::works(Name::Ping, Some(took), says).remark(
+                Advice::new("slow-frames", "Frames come byte by byte, or a large one before the Pong takes too long.")
+                    .then("The server, or something on the way, is overloaded or limits the rate: look at its load and its log.")
+                    .then("Give it more time: --timeout 60"),
+            )
+        }
         Err(Trouble::Closed(code, reason)) => {
             let says = format!("the service closes at once: {}", code_and_reason(*code, reason));
             Hop::broken(Name::Ping, Some(took), says, closed_at_once(*code))
@@ -110,6 +118,19 @@ pub(in super::super) fn parting(parting: &Parting, took: Duration) -> Hop {
             Hop::broken(Name::Close, Some(took), says, advice)
         }
     }
+}
+
+/// The hop of the Close, where nothing came before it either.
+pub(in super::super) fn nothing_comes(took: Duration) -> Hop {
+    let advice = Advice::new(
+        "held-back",
+        "The upgrade is granted, and then not a byte comes back: no Pong, no message, no Close. Something on the way holds \
+         small pieces back until it has enough of them, or carries one direction only.",
+    )
+    .then("Switch buffering and inspection off for this path: in a web application firewall, a CDN's cache, an antivirus.")
+    .then("By TLS (wss://) those who only look on have no part in it any more.")
+    .then("Else look into the service's log, whether it reads from its sockets at all.");
+    Hop::broken(Name::Close, Some(took), "nothing at all comes after the 101", advice)
 }
 
 /// Adds what becomes of clients that end without a Close.

@@ -48,6 +48,7 @@ fn told(trouble: &Trouble, question: &Question) -> (String, Advice) {
             let (says, advice) = told(trouble, question);
             (format!("with an offer of compression: {says}"), compression_refused(&advice))
         }
+        Trouble::OldHttp => ("101, but over HTTP/1.0".to_owned(), bad101::old_http()),
         Trouble::BadAnswer(bad, answer) => (bad101::words(*bad, answer), bad101::advice(*bad)),
     }
 }
@@ -84,6 +85,7 @@ fn refused(answer: &Answer, question: &Question) -> Advice {
         404 => not_found(product, question),
         426 => wants_upgrade(answer),
         400 if product == Some(Product::SocketIo) => socket_io(question),
+        400 if answer.says("Header Or Cookie Too Large") => too_large(),
         400 if answer.says("subprotocol") => subprotocol_missing(question),
         400 if mentions_upgrade(answer) => upgrade_lost(product),
         400 => pass_it_on(
@@ -95,10 +97,13 @@ fn refused(answer: &Answer, question: &Question) -> Advice {
         408 | 504 | 524 => gateway_timeout(product),
         429 => Advice::new("too-many", "There are too many connections from here, or they come too fast.")
             .then("Wait, then try again; the limit is websocket.max_connections_per_ip in Fermata's service.yml."),
-        413 | 414 | 431 => {
-            Advice::new("request-too-large", "The request's head is too large for the server: cookies, mostly.")
-                .then("Clear this host's cookies, or raise the limit: large_client_header_buffers in nginx.")
-        }
+        413 | 414 | 431 => too_large(),
+        421 => Advice::new("misdirected", format!("The server does not answer for {} on this port.", question.target.host()))
+            .then("Check its names: server_name in nginx, the site's address in Caddy, traffic_matches in service.yml.")
+            .then("Or the name points to the wrong server."),
+        525 | 526 => Advice::new("origin-tls", "Cloudflare reaches the server, and can't do TLS with it.")
+            .then("Give the server a certificate that is valid for this name (a Cloudflare Origin certificate is enough).")
+            .then("Then choose Full (strict) under SSL/TLS; Flexible speaks without TLS to the server."),
         500 => {
             Advice::new("service-failed", "The service fails when it gets this handshake.").then("Its log knows why.")
         }
@@ -108,6 +113,11 @@ fn refused(answer: &Answer, question: &Question) -> Advice {
         _ => Advice::new("unexpected-status", "Nothing in a WebSocket handshake asks for this answer.")
             .then("Look into the log of whoever answered."),
     }
+}
+
+fn too_large() -> Advice {
+    Advice::new("request-too-large", "The request's head is too large for the server: cookies, mostly.")
+        .then("Clear this host's cookies, or raise the limit: large_client_header_buffers in nginx.")
 }
 
 fn subprotocol_missing(question: &Question) -> Advice {
@@ -132,7 +142,7 @@ fn redirected(answer: &Answer, question: &Question) -> Advice {
             .write("--header \"Cookie: session=...\"")
             .then("Let the service answer 401 to a handshake without a session: a client can act on that.");
     }
-    let scheme = if there.scheme() == "https" { "wss" } else { "ws" };
+    let scheme = if matches!(there.scheme(), "https" | "wss") { "wss" } else { "ws" };
     advice.then(format!("Connect to where it leads: {scheme}{}", &there[url::Position::AfterScheme..]))
 }
 
@@ -185,7 +195,7 @@ fn not_found(product: Option<Product>, question: &Question) -> Advice {
     if target.path() == "/" {
         advice
             .then("Many services have their socket elsewhere:")
-            .write("/ws   /socket   /cable (Rails)\n/socket.io/?EIO=4&transport=websocket (Socket.IO)")
+            .write("/ws   /socket   /cable (Rails)   /socket/websocket (Phoenix)\n/socket.io/?EIO=4&transport=websocket (Socket.IO)")
     } else {
         advice.then("Check the path, and that a proxy in front does not cut a part of it off.")
     }
