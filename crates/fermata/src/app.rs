@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fermata_spec::Spec;
 
 use crate::acme;
+use crate::discovery::{self, Cluster, SERVICE_ACCOUNT};
 use crate::limits;
 use crate::listening::Bound;
 use crate::net::BindError;
@@ -82,6 +84,8 @@ pub struct Prepared {
     pub spec: Spec,
     /// What would run.
     pub plan: Plan,
+    /// The cluster in which some of it is found.
+    pub cluster: Option<Arc<Cluster>>,
     /// Its public ports.
     pub ports: Vec<PublicPort>,
     /// The same, bound.
@@ -96,13 +100,24 @@ impl Prepared {
     /// Takes everything that `spec` needs, or nothing. What is bound already is taken from there.
     pub fn new(spec: Spec, place: &Place, before: &Bound) -> Result<Prepared, StartError> {
         let plan = plan(&spec, place)?;
+        let cluster = cluster(&spec, &plan, place)?;
         let ports = public_ports(&spec);
         let mut warnings: Vec<String> = limits::check(&spec).into_iter().collect();
         let files = certificate_files(&spec, &ports, place, &mut warnings)?;
         let certificates = Loaded::read(&files).map_err(StartError::Certificate)?;
         let bound = Bound::new(&spec.gateway, &ports, before).map_err(StartError::Bind)?;
-        Ok(Prepared { spec, plan, ports, bound, certificates, warnings })
+        Ok(Prepared { spec, plan, cluster, ports, bound, certificates, warnings })
     }
+}
+
+/// The cluster of a file; nothing where no service is found in one.
+fn cluster(spec: &Spec, plan: &Plan, place: &Place) -> Result<Option<Arc<Cluster>>, StartError> {
+    let Some(first) = plan.found.first() else { return Ok(None) };
+    let env: BTreeMap<_, _> = std::env::vars_os().collect();
+    let caller = discovery::Caller { folder: &place.folder, env: &env, account: Path::new(SERVICE_ACCOUNT) };
+    let cluster = Cluster::of(&spec.kubernetes, &caller);
+    let cluster = cluster.map_err(|error| StartError::System(format!("services.{}.endpoints: {error}", first.name)))?;
+    Ok(Some(Arc::new(cluster)))
 }
 
 /// Bytes for passwords: from the kernel (getrandom(2)).

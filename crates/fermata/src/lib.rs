@@ -9,6 +9,7 @@ pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod cmd;
+pub mod discovery;
 pub mod doctor;
 pub mod echo;
 pub mod firewall;

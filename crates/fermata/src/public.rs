@@ -2,6 +2,7 @@
 //! instances fill.
 
 mod elsewhere;
+mod found;
 
 pub use elsewhere::Settling;
 
@@ -42,8 +43,8 @@ impl Scheme {
     }
 }
 
-/// Services and how many instances each has.
-type Behind = Vec<(Arc<str>, u32)>;
+/// Services and how many instances each has, where the file knows.
+type Behind = Vec<(Arc<str>, Option<u32>)>;
 
 /// One public port and the services behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +63,11 @@ impl PublicPort {
         if self.services.is_empty() {
             return "answers the certificate authority (tls.acme)".into();
         }
-        let several = |count: u32| if count == 1 { "instance" } else { "instances" };
-        let services = self.services.iter().map(|(service, count)| format!("{service} ({count} {})", several(*count)));
+        let services = self.services.iter().map(|(service, count)| match count {
+            None => format!("{service} (as Kubernetes finds it)"),
+            Some(1) => format!("{service} (1 instance)"),
+            Some(count) => format!("{service} ({count} instances)"),
+        });
         services.collect::<Vec<_>>().join(", ")
     }
 }
@@ -113,11 +117,12 @@ fn published(service: &Service) -> impl Iterator<Item = Published> {
     })
 }
 
-fn instances(service: &Service) -> u32 {
+fn instances(service: &Service) -> Option<u32> {
     match &service.source {
-        Source::Running(addresses) => addresses.len().max(1) as u32,
-        Source::Servers(balancer) => balancer.servers.len() as u32,
-        _ => service.replicas,
+        Source::Running(addresses) => Some(addresses.len().max(1) as u32),
+        Source::Servers(balancer) => Some(balancer.servers.len() as u32),
+        Source::Kubernetes(_) => None,
+        _ => Some(service.replicas),
     }
 }
 

@@ -131,7 +131,7 @@ async fn hold(role: Role, path: PathBuf, place: Place, prepared: Prepared, origi
         move || file::reread(&path).and_then(|spec| (role.part)(&spec))
     });
     let outside = Outside { notices, file: path, reread, again, reload, reload_too: changed };
-    let outcome = running::run(prepared, place, origin, outside, stops).await;
+    let outcome = Box::pin(running::run(prepared, place, origin, outside, stops)).await;
     // Everything that was said is printed before the end.
     let _ = speaking.await;
     match outcome.map_err(no)? {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fermata_spec::{Address, Protocol, ProxyVersion, Resources, SecurityContext};
+use fermata_spec::{Address, ClusterService, Protocol, ProxyVersion, Resources, SecurityContext};
 use http::Method;
 use tokio::sync::OnceCell;
 
@@ -26,6 +26,19 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// Services that run already.
     pub running: Vec<RunningPlan>,
+    /// Services whose endpoints are found.
+    pub found: Vec<FoundPlan>,
+}
+
+/// A service whose endpoints somebody else knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundPlan {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What leads to it there.
+    pub service: ClusterService,
+    /// Container ports.
+    pub ports: Vec<u16>,
 }
 
 /// One service to start.

@@ -12,8 +12,9 @@ use http::Method;
 
 use super::event::InstanceName;
 use super::plan::{
-    Act, Ask, BuildPlan, CheckPlan, ContainerPlan, HealthPlan, Housing, ImagePlan, InstancePlan, Local, MountPlan,
-    Plan, PortPlan, Problem, Program, Readiness, RunningPlan, Scheme, ServicePlan, Settled, Surroundings, Value,
+    Act, Ask, BuildPlan, CheckPlan, ContainerPlan, FoundPlan, HealthPlan, Housing, ImagePlan, InstancePlan, Local,
+    MountPlan, Plan, PortPlan, Problem, Program, Readiness, RunningPlan, Scheme, ServicePlan, Settled, Surroundings,
+    Value,
 };
 use super::variables::Variables;
 use super::{conflicts, elsewhere, ports};
@@ -47,11 +48,16 @@ impl Plan {
             variables: Variables::new(&spec.services, caller, random),
             problems: conflicts::of_ports(spec),
         };
-        let mut plan = Plan { services: Vec::new(), running: Vec::new() };
+        let mut plan = Plan { services: Vec::new(), running: Vec::new(), found: Vec::new() };
         for place in in_order(&spec.services) {
             let service = &spec.services[place];
             match &service.source {
                 Source::Command(command) => plan.services.extend(planner.started(place, service, command)),
+                Source::Kubernetes(found) => plan.found.push(FoundPlan {
+                    name: service.name.clone(),
+                    service: found.clone(),
+                    ports: ports::containers(&service.ports).into_iter().map(|(container, _)| container).collect(),
+                }),
                 Source::Running(addresses) => plan.running.push(planner.running(place, service, addresses)),
                 Source::Servers(balancer) => {
                     let surroundings = planner.surroundings(place, service);

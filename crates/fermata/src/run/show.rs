@@ -5,10 +5,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use fermata_spec::{Address, Protocol};
+use fermata_spec::{Address, ClusterService, Protocol};
 
 use super::plan::{
-    Act, Ask, CheckPlan, ContainerPlan, Housing, InstancePlan, Local, PlacePlan, Plan, PortPlan, Readiness,
+    Act, Ask, CheckPlan, ContainerPlan, FoundPlan, Housing, InstancePlan, Local, PlacePlan, Plan, PortPlan, Readiness,
     RunningPlan, Scheme, ServicePlan, Turn,
 };
 
@@ -16,6 +16,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut blocks: Vec<Block> = self.services.iter().map(started).collect();
         blocks.extend(self.running.iter().map(running));
+        blocks.extend(self.found.iter().map(found));
         for (place, block) in blocks.iter().enumerate() {
             if place > 0 {
                 writeln!(out)?;
@@ -101,6 +102,19 @@ fn started(service: &ServicePlan) -> Block {
         ("stop", vec![stop(service)]),
     ];
     Block { heading, rows }
+}
+
+fn found(service: &FoundPlan) -> Block {
+    let ClusterService { name, namespace } = &service.service;
+    let at = match namespace {
+        Some(namespace) => format!("Service {name} of namespace {namespace}"),
+        None => format!("Service {name} of Fermata's own namespace"),
+    };
+    let ports: Vec<String> = service.ports.iter().map(ToString::to_string).collect();
+    Block {
+        heading: format!("follow {}, which Kubernetes runs", service.name),
+        rows: vec![("at", vec![at]), ("ports", vec![ports.join(", ")])],
+    }
 }
 
 fn running(service: &RunningPlan) -> Block {

@@ -30,7 +30,7 @@ impl Running {
     }
 
     async fn turn_into(&mut self, next: Prepared, changes: &Changes) -> Result<(), String> {
-        let Prepared { spec, plan, ports, bound, certificates, warnings } = next;
+        let Prepared { spec, plan, cluster, ports, bound, certificates, warnings } = next;
         let touched =
             || changes.removed.iter().chain(&changes.replaced).chain(changes.scaled.iter().map(|(name, ..)| name));
         if let Some(name) = touched().find(|name| self.is_rolling(name)) {
@@ -47,6 +47,7 @@ impl Running {
         self.watch = watch(&self.certificates, certificates, &self.outside.notices);
         self.renew_authority();
         self.adopt_external(&before, &plan, changes).await;
+        self.follow_found(&plan.found, cluster.as_ref());
         let table = Table::new(self.spec.gateway.clone(), routes(&self.spec, &self.pools));
         self.shared.table.store(Arc::new(table));
         self.workers.accept(self.bound.doors(&self.tls));
@@ -85,6 +86,10 @@ impl Running {
             if self.plans.contains_key(name) {
                 continue;
             }
+            if plan.found.iter().any(|service| service.name == *name) {
+                // What is found takes the place of what is there.
+                continue;
+            }
             let next = plan.running.iter().find(|service| service.name == *name);
             let gone = match next {
                 Some(next) => self.pools.settle(next, Settling::Again),
@@ -116,7 +121,8 @@ impl Running {
                 seen.state = known.state;
             }
         }
-        self.instances.retain(|_, seen| self.plans.contains_key(&seen.service));
+        let is_found = |name: &Arc<str>| plan.found.iter().any(|service| service.name == *name);
+        self.instances.retain(|_, seen| self.plans.contains_key(&seen.service) || is_found(&seen.service));
         self.instances.extend(external);
     }
 

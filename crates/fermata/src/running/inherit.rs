@@ -78,7 +78,7 @@ impl Running {
         // Nothing that can fail is left.
         heir.take().await.map_err(system)?;
 
-        let Prepared { spec, plan, ports, bound, certificates: loaded, warnings } = prepared;
+        let Prepared { spec, plan, cluster, ports, bound, certificates: loaded, warnings } = prepared;
         let PutTogether { mut estate, shared, pools, certificates, tls, mut workers, mut lock, .. } = all;
         let PutTogether { control, copy, ward, ties, inheritance, tunnels, .. } = all;
         lock.sign();
@@ -119,6 +119,8 @@ impl Running {
             datagrams: BTreeMap::<SocketAddr, _>::new(),
             pools,
             checks,
+            followed: BTreeMap::new(),
+            findings: channels.findings,
             supervisor,
             rollouts: Vec::new(),
             drained: channels.drained,
@@ -132,6 +134,7 @@ impl Running {
             passing_on: Some(passing_on),
             lock,
         };
+        running.follow_found(&plan.found, cluster.as_ref());
         running.forward_datagrams();
         running.show();
         for warning in warnings {

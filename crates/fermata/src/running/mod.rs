@@ -7,6 +7,7 @@ mod authority;
 mod behind;
 mod board;
 mod change;
+mod found;
 mod inherit;
 mod rollouts;
 mod seen;
@@ -34,6 +35,7 @@ use self::asks::Onward;
 use self::authority::Authority;
 use self::behind::Behind;
 use self::board::Board;
+use self::found::{Finding, Following};
 pub use self::inherit::bound_before;
 use self::rollouts::Active;
 use self::seen::{REMEMBERED, Seen, Tail, Waiting, external, note};
@@ -120,6 +122,9 @@ pub struct Running {
     datagrams: BTreeMap<SocketAddr, AbortHandle>,
     pools: Arc<Pools>,
     checks: JoinSet<()>,
+    followed: BTreeMap<Arc<str>, Following>,
+    /// Where what is found of them goes.
+    findings: mpsc::UnboundedSender<Finding>,
     supervisor: Supervisor,
     /// What more instances of each service would be made of.
     plans: BTreeMap<Arc<str>, ServicePlan>,
@@ -159,6 +164,7 @@ struct Channels {
     drained: mpsc::UnboundedSender<InstanceName>,
     called: mpsc::UnboundedSender<Called>,
     visits: mpsc::Sender<Asked>,
+    findings: mpsc::UnboundedSender<Finding>,
 }
 
 /// Where a running file comes from.
@@ -200,7 +206,8 @@ pub async fn run(
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     let (called, mut calls) = mpsc::unbounded_channel();
     let (visits, mut visitors) = mpsc::channel(16);
-    let channels = Channels { events, lines, drained, called, visits };
+    let (findings, mut found) = mpsc::unbounded_channel();
+    let channels = Channels { events, lines, drained, called, visits, findings };
     let mut running = match origin {
         Origin::Fresh(lock) => {
             let control = ControlSocket::bind(&place.state).map_err(system)?;
@@ -241,6 +248,7 @@ pub async fn run(
                 running.follow(event).await;
             }
             Some(line) = written.recv() => running.hear(line).await,
+            Some(finding) = found.recv() => running.find(finding).await,
             Some(instance) = are_drained.recv() => running.supervisor.dismiss(&instance),
             _ = clock.tick() => running.check_rollouts().await,
             Some(()) = running.outside.reload.recv() => {
@@ -276,9 +284,9 @@ impl Running {
         place: Place,
         (lock, control): (StateLock, Control),
         outside: Outside,
-        Channels { events, lines, drained, called, visits }: Channels,
+        Channels { events, lines, drained, called, visits, findings }: Channels,
     ) -> Result<Running, StartError> {
-        let Prepared { spec, plan, ports, bound, certificates: loaded, warnings } = prepared;
+        let Prepared { spec, plan, cluster, ports, bound, certificates: loaded, warnings } = prepared;
         let certificates = Certificates::default();
         certificates.offer(&loaded);
         let tls = tls::server_config(&certificates).map_err(system)?;
@@ -292,12 +300,14 @@ impl Running {
         let mut waiting = Waiting::default();
         plan.running.iter().for_each(|service| drop(pools.settle(service, Settling::First)));
         waiting.expect(Pools::awaited(&plan));
+        waiting.expect(plan.found.iter().map(|service| (service.name.clone(), 1)));
         waiting.expect(plan.services.iter().map(|service| (service.name.clone(), service.instances.len())));
         let instances = external(&plan);
         let checks = pools.watch_running(&plan, &events);
         let watch = watch(&certificates, loaded, &outside.notices);
         let authority = Authority::of(&spec, &place, &shared.challenges, &outside.notices);
         let plans = plan.services.iter().map(|service| (service.name.clone(), service.clone())).collect();
+        let found = plan.found.clone();
         let supervisor =
             Supervisor::start(plan, Roster::open(&lock), events.clone(), lines).await.map_err(StartError::Plan)?;
         let mut running = Running {
@@ -316,6 +326,8 @@ impl Running {
             datagrams: BTreeMap::new(),
             pools,
             checks,
+            followed: BTreeMap::new(),
+            findings,
             supervisor,
             plans,
             rollouts: Vec::new(),
@@ -334,6 +346,7 @@ impl Running {
             passing_on: None,
             lock,
         };
+        running.follow_found(&found, cluster.as_ref());
         running.forward_datagrams();
         running.show();
         for warning in warnings {

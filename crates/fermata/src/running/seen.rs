@@ -146,6 +146,11 @@ impl Waiting {
         }
     }
 
+    /// A service of which nothing but that it is there was waited for.
+    pub(super) fn has_come(&mut self, service: &str) {
+        self.left.remove(service);
+    }
+
     /// Whether nothing is waited for any more.
     pub(super) fn is_over(&self) -> bool {
         self.left.is_empty()

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use fermata::run::{Caller, Event, Keep, Line, Plan, Problem, Roster, StateLock, Supervisor};
 use fermata_spec::{
-    Balance, Check, CheckKind, Constraints, Firewall, Gateway, Health, Places, Port, SecurityContext, Service, Source,
-    Spec, Sticky, Tls, WebSocket, Workload,
+    Balance, Check, CheckKind, Cluster, Constraints, Firewall, Gateway, Health, Places, Port, SecurityContext, Service,
+    Source, Spec, Sticky, Tls, WebSocket, Workload,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -57,6 +57,7 @@ impl Site {
             gateway: Gateway::default(),
             load_balancer: None,
             firewall: Firewall::default(),
+            kubernetes: Cluster::default(),
             places: Places::default(),
         };
         Site { folder, spec, caller }

@@ -26,7 +26,8 @@ pub(super) fn check(service: &Service, reading: &Reading) {
 /// Nothing says what starts it.
 fn source(service: &Service, reading: &Reading) {
     let has = |key| reading.has(&path(&service.name, key));
-    if service.source != Source::Running(Vec::new()) || has("address") || has("image") || has("command") {
+    let said = ["address", "endpoints", "image", "command"].into_iter().any(has);
+    if service.source != Source::Running(Vec::new()) || said {
         return;
     }
     let whole = format!("services.{}", segment(&service.name));
@@ -51,6 +52,9 @@ fn unstarted(service: &Service, reading: &Reading) {
     const OF_CONTAINERS: &[&str] = &["volumes", "security_context"];
     let (keys, why) = match service.source {
         Source::Running(_) | Source::Servers(_) => ([OF_ANY, OF_CONTAINERS].concat(), "the service runs already"),
+        Source::Kubernetes(_) => {
+            ([OF_ANY, OF_CONTAINERS, &["health"]].concat(), "the pods are the cluster's own affair")
+        }
         Source::Command(_) => (OF_CONTAINERS.to_vec(), "a local process is no container"),
         Source::Image { .. } | Source::Build { .. } => return,
     };

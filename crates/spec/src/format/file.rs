@@ -4,17 +4,18 @@ use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, codes, quote};
 use crate::grammar::{Key, Now, OldKey, Others, Section, Shape, Word};
-use crate::model::{Database, Firewall, Gateway, LoadBalancer, Places, Service, Spec, Tls};
+use crate::model::{Cluster, Database, Firewall, Gateway, LoadBalancer, Places, Service, Spec, Tls};
 use crate::reader::{self, Field, Fields, Reading};
 use crate::tree::{Entry, Kind, Node};
 
 use super::dialects::Dialect;
 use super::firewall::FIREWALL;
 use super::gateway::GATEWAY;
+use super::kubernetes::KUBERNETES;
 use super::load_balancer::LOAD_BALANCER;
 use super::services::SERVICES;
 use super::tls::TLS;
-use super::{firewall, gateway, load_balancer, services, tls};
+use super::{firewall, gateway, kubernetes, load_balancer, services, tls};
 
 /// The top level.
 pub(crate) const FILE: Section = Section {
@@ -48,6 +49,13 @@ pub(crate) const FILE: Section = Section {
         .own(),
         Key::new("firewall", Shape::Section(&FIREWALL), "Further ports to open.", "firewall: {rules: [{port: 9000}]}")
             .own(),
+        Key::new(
+            "kubernetes",
+            Shape::Section(&KUBERNETES),
+            "The cluster in which services with endpoints: kubernetes are found.",
+            "kubernetes: {namespace: shop}",
+        )
+        .own(),
     ],
     old: &[OldKey {
         name: "repositories",
@@ -76,12 +84,13 @@ pub(crate) struct Sections {
     pub(crate) gateway: Gateway,
     pub(crate) load_balancer: Option<LoadBalancer>,
     pub(crate) firewall: Firewall,
+    pub(crate) kubernetes: Cluster,
 }
 
 impl Sections {
     pub(crate) fn into_spec(self, places: Places) -> Spec {
-        let Sections { services, databases, tls, gateway, load_balancer, firewall } = self;
-        Spec { services, databases, tls, gateway, load_balancer, firewall, places }
+        let Sections { services, databases, tls, gateway, load_balancer, firewall, kubernetes } = self;
+        Spec { services, databases, tls, gateway, load_balancer, firewall, kubernetes, places }
     }
 }
 
@@ -206,6 +215,7 @@ fn read_sections(field: &Field<'_>) -> Sections {
         gateway: fields.get("gateway").map(|field| gateway::read(&field)).unwrap_or_default(),
         load_balancer: fields.get("load_balancer").and_then(|field| load_balancer::read(&field)),
         firewall: fields.get("firewall").map(|field| firewall::read(&field)).unwrap_or_default(),
+        kubernetes: fields.get("kubernetes").map(|field| kubernetes::read(&field)).unwrap_or_default(),
     }
 }
 

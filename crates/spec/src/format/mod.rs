@@ -7,6 +7,7 @@ pub(crate) mod file;
 pub(crate) mod firewall;
 pub(crate) mod gateway;
 pub(crate) mod health;
+pub(crate) mod kubernetes;
 pub(crate) mod load_balancer;
 pub(crate) mod matches;
 pub(crate) mod patterns;

@@ -35,7 +35,7 @@ pub(super) fn read(field: &Field<'_>) -> Vec<Service> {
     for (entry, value) in field.table() {
         match (entry.key.text.as_str(), &value.node.kind) {
             (
-                name @ ("databases" | "version" | "tls" | "gateway" | "load_balancer" | "firewall"),
+                name @ ("databases" | "version" | "tls" | "gateway" | "load_balancer" | "firewall" | "kubernetes"),
                 Kind::List(_) | Kind::Scalar(_),
             ) if !value.node.is_null() => {
                 let place = entry.key_span.clone();

@@ -131,6 +131,19 @@ pub enum ProxyVersion {
     V2,
 }
 
+/// `kubernetes`: the cluster in which endpoints are found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cluster {
+    /// URL of the API server. `None`: in a pod, the one that Kubernetes names to it.
+    pub server: Option<String>,
+    /// PEM file of the authority that vouches for it, relative to the file's folder.
+    pub ca: Option<String>,
+    /// File with the token by which Fermata is known there, relative to the file's folder.
+    pub token_file: Option<String>,
+    /// Where a Service is looked for that names no namespace.
+    pub namespace: Option<String>,
+}
+
 /// An address range in CIDR notation; a single address is /32 or /128.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Network {

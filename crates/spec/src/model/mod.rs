@@ -35,6 +35,8 @@ pub struct Spec {
     pub load_balancer: Option<LoadBalancer>,
     /// `firewall:`.
     pub firewall: Firewall,
+    /// `kubernetes:`.
+    pub kubernetes: Cluster,
     /// Where each value stands in the text, for later diagnostics about it.
     pub places: Places,
 }

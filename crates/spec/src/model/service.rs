@@ -94,6 +94,17 @@ pub enum Source {
     /// The servers of a load balancer. No key of a service says so: the service is what `fermata lb` makes of
     /// `load_balancer`.
     Servers(Arc<LoadBalancer>),
+    /// Pods of a Kubernetes cluster: whatever this Service of it leads to.
+    Kubernetes(ClusterService),
+}
+
+/// A Service of a Kubernetes cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClusterService {
+    /// Its name.
+    pub name: String,
+    /// Its namespace; `None`: the cluster's default.
+    pub namespace: Option<String>,
 }
 
 /// Where a service already runs.

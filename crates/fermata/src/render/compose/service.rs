@@ -73,7 +73,7 @@ fn source(service: &Service, at: &str, map: &mut Map, gaps: &mut Gaps<'_>) {
             map.put("build", build);
             command
         }
-        Source::Command(_) | Source::Running(_) | Source::Servers(_) => return,
+        Source::Command(_) | Source::Running(_) | Source::Servers(_) | Source::Kubernetes(_) => return,
     };
     if let Some(command) = command {
         let command = text::with_variables(command, &format!("{at}.command"), gaps.spec, gaps);

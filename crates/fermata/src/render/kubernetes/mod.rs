@@ -63,12 +63,12 @@ fn render(spec: &Spec, entrance: Entrance) -> Rendered {
     let mut workloads = Vec::new();
     for service in &services {
         names::say_changed(service, &mut gaps);
-        let (objects, needed) = workload::objects(service, &mut gaps);
+        let (objects, needed) = workload::objects(service, entrance, &mut gaps);
         for (secret, keys) in needed {
             secrets.entry(secret).or_default().extend(keys);
         }
         workloads.extend(objects);
-        workloads.extend(network::objects(service));
+        workloads.extend(network::objects(service, entrance));
         elsewhere(service, entrance, &mut gaps);
     }
     beside(spec, entrance, &mut gaps);
@@ -108,6 +108,7 @@ fn is_there(service: &Service, gaps: &mut Gaps<'_>) -> bool {
             gaps.left_out(&at, "nothing says what runs", "give it an image, or a build_root with a Dockerfile");
         }
         Source::Running(_) | Source::Servers(_) => gaps.left_out(&at, "it runs already, elsewhere", "give it an image"),
+        Source::Kubernetes(_) => gaps.left_out(&at, "its pods are there already", "give it an image"),
     }
     false
 }
@@ -131,24 +132,21 @@ fn elsewhere(service: &Service, entrance: Entrance, gaps: &mut Gaps<'_>) {
         ("requires", "pods wait for nobody", "let the program try again, or add an init container by Kustomize"),
         ("deploy_command", "nothing is run once for a deployment", "run it as a Job before kubectl apply"),
         ("log_folder", "logs are what a container prints", "print them"),
-        ("slow_start", "services are reached by their cluster addresses", "nothing has to be done for most services"),
-        ("rebalance", "services are reached by their cluster addresses", "nothing has to be done for most services"),
     ] {
         gaps.left_out_if_there(&format!("{at}.{key}"), why, instead);
     }
-    if service.proxy_protocol.is_some() {
-        let (why, instead) =
-            ("no entrance says the PROXY protocol to pods", "have the program take its clients from X-Forwarded-For");
-        gaps.refused(&format!("{at}.proxy_protocol"), why, instead);
-    }
     if entrance == Entrance::Edge {
-        if service.sticky == Sticky::Cookie {
-            let why = "Fermata sees one cluster address, behind which Kubernetes chooses the pod";
-            gaps.refused(&format!("{at}.sticky"), why, "render kubernetes-ingress-haproxy or kubernetes-ingress-alb");
-        }
         return;
     }
+    if service.proxy_protocol.is_some() {
+        let (why, instead) =
+            ("this entrance says no PROXY protocol to pods", "render kubernetes-edge, or go by X-Forwarded-For");
+        gaps.refused(&format!("{at}.proxy_protocol"), why, instead);
+    }
     let edge = "render kubernetes-edge, which has Fermata before the services";
+    for key in ["slow_start", "rebalance"] {
+        gaps.left_out_if_there(&format!("{at}.{key}"), "services are reached by their cluster addresses", edge);
+    }
     if service.sticky == Sticky::Cookie && entrance == Entrance::Gateway {
         let why = "session persistence is no part of the Gateway API's standard channel (GEP-1619)";
         let instead = "render kubernetes-ingress-haproxy or kubernetes-ingress-alb";
@@ -177,10 +175,18 @@ fn beside(spec: &Spec, entrance: Entrance, gaps: &mut Gaps<'_>) {
     }
     gaps.left_out_if_there("tls.acme", "certificates are Secrets there", "let cert-manager make them");
     gaps.left_out_if_there("load_balancer", "the cluster has its own", "nothing has to be done");
+    gaps.left_out_if_there("kubernetes", "the edge asks its own cluster", "nothing has to be done");
+    gaps.left_out_if_there(
+        "gateway.status",
+        "metrics have a port of the edge's own",
+        "look at the port called metrics",
+    );
     gaps.left_out_if_there("firewall", "nodes' ports are the cluster's affair", "write a NetworkPolicy");
-    let kept: &[&str] = if entrance == Entrance::Edge { &["trusted_proxies", "max_connections"] } else { &[] };
+    let kept: &[&str] =
+        if entrance == Entrance::Edge { &["trusted_proxies", "proxy_protocol", "max_connections"] } else { &[] };
     for key in [
         "trusted_proxies",
+        "proxy_protocol",
         "max_connections",
         "tester",
         "head_timeout",

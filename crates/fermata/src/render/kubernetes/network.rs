@@ -2,6 +2,7 @@
 
 use fermata_spec::{Port, Service, Workload};
 
+use super::Entrance;
 use super::names::{head, object, selector};
 use super::workload::{port_name, replicas};
 use crate::render::yaml::{Item, Map, Value};
@@ -10,7 +11,7 @@ use crate::render::yaml::{Item, Map, Value};
 const GOOD_LOAD: u32 = 5000;
 
 /// What one service needs beside its workload.
-pub(super) fn objects(service: &Service) -> Vec<Map> {
+pub(super) fn objects(service: &Service, entrance: Entrance) -> Vec<Map> {
     let mut objects = Vec::new();
     if !service.ports.is_empty() {
         objects.push(reach(service));
@@ -18,7 +19,7 @@ pub(super) fn objects(service: &Service) -> Vec<Map> {
     }
     if service.workload == Workload::Deployment {
         objects.push(budget(service));
-        objects.extend(autoscaler(service));
+        objects.extend(autoscaler(service, entrance));
     }
     objects
 }
@@ -96,28 +97,42 @@ fn budget(service: &Service) -> Map {
     made
 }
 
-/// By open connections: an idle socket costs no CPU. Down slowly: each pod that goes is a wave of reconnecting clients.
-fn autoscaler(service: &Service) -> Option<Map> {
+/// By open connections: an idle socket costs no CPU.
+fn autoscaler(service: &Service, entrance: Entrance) -> Option<Map> {
     let most = service.constraints.max_count?;
-    let name = object(&service.name);
-    let mut made = head("autoscaling/v2", "HorizontalPodAutoscaler", &name);
-    let target = [("apiVersion", "apps/v1"), ("kind", "Deployment"), ("name", &name)];
-    let target = target.map(|(key, value)| (key, Value::text(value)));
     let load = service.websocket.max_connections.map_or(GOOD_LOAD, |most| (most / replicas(service) / 4 * 3).max(1));
-    let pods = Map::of([
-        ("metric", Map::of([("name", Value::text("ws_connections_open"))]).into()),
-        (
-            "target",
-            Map::of([("type", Value::text("AverageValue")), ("averageValue", Value::text(load.to_string()))]).into(),
-        ),
-    ]);
+    let metric = if entrance == Entrance::Edge {
+        // The edge knows how many tunnels there are, over all of its pods and all of the service's.
+        let which = Map::of([("matchLabels", Map::of([("service", Value::text(&*service.name))]).into())]);
+        let metric = Map::of([("name", Value::text("fermata_service_tunnels")), ("selector", which.into())]);
+        let external = Map::of([("metric", metric.into()), ("target", average(load))]);
+        Map::of([("type", Value::text("External")), ("external", external.into())])
+    } else {
+        let metric = Map::of([("name", Value::text("ws_connections_open"))]);
+        let pods = Map::of([("metric", metric.into()), ("target", average(load))]);
+        Map::of([("type", Value::text("Pods")), ("pods", pods.into())])
+    };
+    let fewest = replicas(service);
+    Some(scaler(&object(&service.name), fewest, most.max(fewest), metric))
+}
+
+/// So many for each pod.
+pub(super) fn average(load: u32) -> Value {
+    Map::of([("type", Value::text("AverageValue")), ("averageValue", Value::text(load.to_string()))]).into()
+}
+
+/// An autoscaler of a Deployment. Down slowly: each pod that goes is a wave of reconnecting clients.
+pub(super) fn scaler(name: &str, fewest: u32, most: u32, metric: Map) -> Map {
+    let mut made = head("autoscaling/v2", "HorizontalPodAutoscaler", name);
+    let target = [("apiVersion", "apps/v1"), ("kind", "Deployment"), ("name", name)];
+    let target = target.map(|(key, value)| (key, Value::text(value)));
     let one = Map::of([("type", Value::text("Pods")), ("value", Value::bare(1)), ("periodSeconds", Value::bare(300))]);
     let down = Map::of([("stabilizationWindowSeconds", Value::bare(600)), ("policies", Value::maps([one]))]);
     let mut spec = Map::of([("scaleTargetRef", Map::of(target).into())]);
-    spec.put("minReplicas", Value::bare(replicas(service)));
-    spec.put("maxReplicas", Value::bare(most.max(replicas(service))));
-    spec.put("metrics", Value::maps([Map::of([("type", Value::text("Pods")), ("pods", pods.into())])]));
+    spec.put("minReplicas", Value::bare(fewest));
+    spec.put("maxReplicas", Value::bare(most));
+    spec.put("metrics", Value::maps([metric]));
     spec.put("behavior", Map::of([("scaleDown", down.into())]));
     made.put("spec", spec);
-    Some(made)
+    made
 }

@@ -46,7 +46,7 @@ pub(super) fn write(entrance: Entrance, spec: &Spec, services: &[&Service], secr
         }
     );
     let _ = writeln!(text, "\n## Classic mistakes that it avoids\n");
-    for line in avoids(services) {
+    for line in avoids(entrance, services) {
         let _ = writeln!(text, "- {line}");
     }
     let _ = writeln!(text, "\n## Good to know\n");
@@ -89,14 +89,15 @@ fn before(entrance: Entrance, spec: &Spec, services: &[&Service], secrets: &Secr
     lines
 }
 
-fn avoids(services: &[&Service]) -> Vec<String> {
-    let longest = services.iter().map(|service| grace(service)).max().unwrap_or_default();
+fn avoids(entrance: Entrance, services: &[&Service]) -> Vec<String> {
+    let longest = services.iter().map(|service| grace(service, entrance)).max().unwrap_or_default();
+    let made_of = if entrance == Entrance::Edge {
+        "`drain`, over which Fermata tells tunnels to come back, then `stop_grace`"
+    } else {
+        "the time for endpoints to spread, then the longer of `drain` and `stop_grace`"
+    };
     vec![
-        format!(
-            "A grace period of 30 s: pods have up to {}, which is the time for endpoints to spread, then the longer of \
-             `drain` and `stop_grace`, and a rest.",
-            duration(longest)
-        ),
+        format!("A grace period of 30 s: pods have up to {}, which is {made_of}, and a rest.", duration(longest)),
         "A pod that is told to end while it still gets new connections: `preStop` waits until it gets none.".to_owned(),
         "`appProtocol: kubernetes.io/h2c`, or a port called http2 or grpc, over which upgrades do not pass.".to_owned(),
         "A rolling update that ends pods before others are ready.".to_owned(),
@@ -111,11 +112,17 @@ fn avoids(services: &[&Service]) -> Vec<String> {
 fn notes(entrance: Entrance, services: &[&Service]) -> Vec<String> {
     let mut lines = Vec::new();
     if services.iter().any(|service| service.constraints.max_count.is_some()) {
-        lines.push(
-            "The autoscaler reads `ws_connections_open` of each pod: the service has to export it, and an adapter for \
-             custom metrics (such as prometheus-adapter) has to serve it."
+        lines.push(match entrance {
+            Entrance::Edge => {
+                "The autoscalers read `fermata_service_tunnels` (as an external metric, summed over all pods of the edge) \
+                 and `fermata_tunnels` of each pod of the edge, which serves both at `/metrics` of the port called \
+                 metrics; an adapter (such as prometheus-adapter) has to pass them on."
+                    .to_owned()
+            }
+            _ => "The autoscaler reads `ws_connections_open` of each pod: the service has to export it, and an adapter for \
+                  custom metrics (such as prometheus-adapter) has to serve it."
                 .to_owned(),
-        );
+        });
     }
     match entrance {
         Entrance::Gateway => lines.push(
@@ -129,8 +136,9 @@ fn notes(entrance: Entrance, services: &[&Service]) -> Vec<String> {
         ),
         Entrance::Ingress(_) => {}
         Entrance::Edge => lines.push(
-            "The edge reaches services by their cluster addresses, so Kubernetes chooses the pod; tunnels of a pod that \
-             leaves have that pod's grace period."
+            "The edge watches EndpointSlices and reaches each pod itself (`endpoints: kubernetes`). Tunnels of a pod that \
+             is to end are told to come back (Close 1012) over `drain`, while its `preStop` waits; its account may list \
+             and watch EndpointSlices of this namespace, and nothing else."
                 .to_owned(),
         ),
     }

@@ -2,6 +2,7 @@
 
 use fermata_spec::{Constraints, Resources, SecurityContext, Service, Share, Source, Workload, service_path};
 
+use super::Entrance;
 use super::environment::{Environment, Secrets};
 use super::names::{head, labels, object, selector};
 use super::{probes, volumes};
@@ -14,11 +15,11 @@ use crate::render::yaml::{Map, Value};
 pub(super) const SPREAD: u64 = 10;
 
 /// One service's workload, and the objects that belong to it.
-pub(super) fn objects(service: &Service, gaps: &mut Gaps<'_>) -> (Vec<Map>, Secrets) {
+pub(super) fn objects(service: &Service, entrance: Entrance, gaps: &mut Gaps<'_>) -> (Vec<Map>, Secrets) {
     let (at, name) = (service_path(&service.name), object(&service.name));
     let mut environment = Environment::of(service, gaps);
     let labels = labels(service, gaps);
-    let mut pod = pod(service, &at, &mut environment, gaps);
+    let mut pod = pod(service, entrance, &at, &mut environment, gaps);
     let mut template = Map::of([("labels", labels.into())]);
     let mut annotations = service.annotations.clone();
     annotations.extend(environment.fingerprint().map(|hash| ("fermata/env-hash".to_owned(), hash)));
@@ -71,10 +72,16 @@ fn strategy(constraints: &Constraints, at: &str, daemon: bool, gaps: &Gaps<'_>) 
 }
 
 /// The pod's spec without its container, the container, and its volumes.
-fn pod(service: &Service, at: &str, environment: &mut Environment, gaps: &mut Gaps<'_>) -> (Map, Map, Vec<Map>) {
+fn pod(
+    service: &Service,
+    entrance: Entrance,
+    at: &str,
+    environment: &mut Environment,
+    gaps: &mut Gaps<'_>,
+) -> (Map, Map, Vec<Map>) {
     let mut pod = Map::default();
     pod.comment("The time for endpoints to spread, and for tunnels to leave.");
-    pod.put("terminationGracePeriodSeconds", Value::bare(grace(service)));
+    pod.put("terminationGracePeriodSeconds", Value::bare(grace(service, entrance)));
     pod.put_some("serviceAccountName", service.service_account_name.as_deref().map(Value::text));
     let context = &service.security_context;
     for (key, on) in
@@ -92,7 +99,7 @@ fn pod(service: &Service, at: &str, environment: &mut Environment, gaps: &mut Ga
     container.put_some("workingDir", service.work_dir.as_deref().map(Value::text));
     ports(service, &mut container);
     probes::put(service, at, &mut container, environment, gaps);
-    lifecycle(service, at, &mut container, environment, gaps);
+    lifecycle(service, unasked(service, entrance), at, &mut container, environment, gaps);
     resources(&service.constraints, &mut container);
     if let Some(on) = context.privileged {
         container.put("securityContext", Map::of([("privileged", Value::bare(on))]));
@@ -104,9 +111,26 @@ fn pod(service: &Service, at: &str, environment: &mut Environment, gaps: &mut Ga
     (pod, container, volumes)
 }
 
+/// Seconds from the wish to end a pod until it is told: nobody sends it anything new by then, and where Fermata is the edge, its
+/// tunnels have left, which Fermata tells to over `drain`.
+fn unasked(service: &Service, entrance: Entrance) -> u64 {
+    match entrance {
+        Entrance::Edge if is_http(service) => SPREAD.max(seconds(service.websocket.drain) + 5),
+        _ => SPREAD,
+    }
+}
+
 /// Seconds from the wish to end a pod to its end.
-pub(super) fn grace(service: &Service) -> u64 {
-    SPREAD + seconds(service.websocket.drain).max(seconds(service.stop_grace)) + 5
+pub(super) fn grace(service: &Service, entrance: Entrance) -> u64 {
+    let own = match entrance {
+        Entrance::Edge if is_http(service) => 0,
+        _ => seconds(service.websocket.drain),
+    };
+    unasked(service, entrance) + own.max(seconds(service.stop_grace)) + 5
+}
+
+fn is_http(service: &Service) -> bool {
+    service.ports.iter().any(|port| port.http.or(port.https).is_some())
 }
 
 fn source(service: &Service, at: &str, container: &mut Map, environment: &mut Environment, gaps: &mut Gaps<'_>) {
@@ -125,7 +149,7 @@ fn source(service: &Service, at: &str, container: &mut Map, environment: &mut En
             gaps.changed(at, how, "build and push it, and name it in kustomization.yaml (images)");
             (name, command)
         }
-        Source::Command(_) | Source::Running(_) | Source::Servers(_) => return,
+        Source::Command(_) | Source::Running(_) | Source::Servers(_) | Source::Kubernetes(_) => return,
     };
     container.put("image", Value::text(image));
     if let Some(command) = command {
@@ -165,7 +189,14 @@ pub(super) fn port_name(port: u16, transport: &str) -> String {
     format!("{}-{port}", if transport == "UDP" { "udp" } else { "port" })
 }
 
-fn lifecycle(service: &Service, at: &str, container: &mut Map, environment: &mut Environment, gaps: &mut Gaps<'_>) {
+fn lifecycle(
+    service: &Service,
+    unasked: u64,
+    at: &str,
+    container: &mut Map,
+    environment: &mut Environment,
+    gaps: &mut Gaps<'_>,
+) {
     let mut lifecycle = Map::default();
     let mut text = |command: &str, key: &str| environment.text(command, &format!("{at}.{key}"), gaps);
     if let Some(command) = &service.post_start_command {
@@ -175,10 +206,10 @@ fn lifecycle(service: &Service, at: &str, container: &mut Map, environment: &mut
     let stop = match &service.pre_stop_command {
         Some(command) => {
             let command = text(command, "pre_stop_command");
-            let script = format!("sleep {SPREAD}; {command}");
+            let script = format!("sleep {unasked}; {command}");
             Map::of([("exec", Map::of([("command", Value::words(["/bin/sh", "-c", script.as_str()]))]).into())])
         }
-        None => Map::of([("sleep", Map::of([("seconds", Value::bare(SPREAD))]).into())]),
+        None => Map::of([("sleep", Map::of([("seconds", Value::bare(unasked))]).into())]),
     };
     lifecycle.put("preStop", stop);
     container.put("lifecycle", lifecycle);

@@ -82,7 +82,7 @@ codes! {
     }
     SOURCE_TWICE = Warning "W-SOURCE-TWICE" {
         title: "a service that runs already and is also to be started",
-        text: "address says where the service runs already, so its image or command is not used.",
+        text: "address says where the service runs already, and endpoints who knows it, so its image or command is not used.",
         wrong: "services:\n  web:\n    image: nginx\n    address: 10.0.0.5\n",
         right: "services:\n  web:\n    address: 10.0.0.5\n",
     }

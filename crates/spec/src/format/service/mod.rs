@@ -22,6 +22,7 @@ use crate::reader::{Field, Fields};
 use super::constraints::CONSTRAINTS;
 use super::environment::ENV_VARS;
 use super::health::HEALTH;
+use super::kubernetes::ENDPOINTS;
 use super::ports::{PORTS, TCP};
 use super::values::{self, ADDRESS, COUNT_OR_NONE, DURATION, HOST_PATTERN, IMAGE, TEXT, TIMEOUT};
 use super::volumes::VOLUMES;
@@ -50,6 +51,13 @@ pub(crate) const SERVICE: Section = Section {
         )
         .own()
         .default("127.0.0.1"),
+        Key::new(
+            "endpoints",
+            ENDPOINTS,
+            "Where the endpoints of a service come from that somebody else runs: they are followed as they come and go.",
+            "endpoints: kubernetes",
+        )
+        .own(),
         Key::new(
             "ports",
             PORTS,
@@ -250,7 +258,7 @@ pub(crate) fn read(name: &str, field: &Field<'_>) -> Option<Service> {
     let text = |name| fields.get(name).and_then(|field| field.text().map(str::to_owned));
     let service = Service {
         name: Arc::from(name),
-        source: source(field, &fields),
+        source: source(name, field, &fields),
         ports,
         traffic_matches: matches::read(&items("traffic_matches")),
         env_vars: fields.get("env_vars").map(|field| environment::read(&field)).unwrap_or_default(),
