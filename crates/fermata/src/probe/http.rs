@@ -65,7 +65,7 @@ pub(super) enum Trouble {
     Silent(Duration),
     /// Something came, and was not complete in time.
     Slow(usize, Duration),
-    /// The head is larger than anybody takes.
+    /// The head is larger than most take: 64 KiB, or 128 headers.
     HeadTooLarge,
     /// It waits for a PROXY protocol line.
     WantsProxyProtocol,
@@ -228,6 +228,7 @@ async fn answer(stream: &mut Stream, read: &mut Vec<u8>) -> io::Result<Result<An
                     Err(spoken(read).unwrap_or_else(|| Trouble::Speaks(Dialect::Unknown, dialect::shown(read)))),
                 );
             }
+            Parsed::TooLarge => return Ok(Err(Trouble::HeadTooLarge)),
             Parsed::Part if read.len() > MAX_HEAD => return Ok(Err(Trouble::HeadTooLarge)),
             Parsed::Part => {
                 if stream.read_buf(read).await? == 0 {
@@ -246,6 +247,7 @@ async fn answer(stream: &mut Stream, read: &mut Vec<u8>) -> io::Result<Result<An
 enum Parsed {
     Part,
     Whole(Answer),
+    TooLarge,
     NoHttp,
 }
 
@@ -271,6 +273,7 @@ fn parse(read: &[u8]) -> Parsed {
                 rest: read[length..].to_vec(),
             })
         }
+        Err(httparse::Error::TooManyHeaders) => Parsed::TooLarge,
         Err(_) => Parsed::NoHttp,
     }
 }

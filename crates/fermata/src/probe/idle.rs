@@ -146,7 +146,7 @@ async fn asked(socket: &mut Socket, start: Instant, patience: Duration) -> Fate 
             Ok(Ok(Heard::Close(code, reason))) => return Fate::Ended(start.elapsed(), Ending::Close(code, reason)),
             Ok(Ok(_)) => {}
             // A reset as the answer to a Ping: the connection was forgotten on the way before.
-            Ok(Err(End::HungUp | End::Broke(_) | End::Violation(_))) | Err(_) => return Fate::Dead,
+            Ok(Err(End::HungUp | End::Stuck(_) | End::Broke(_) | End::Violation(_))) | Err(_) => return Fate::Dead,
         }
     }
 }

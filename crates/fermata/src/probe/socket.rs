@@ -3,10 +3,12 @@
 //! `wire` reads the heads; this puts messages together and answers Pings. It refuses to compress.
 
 use std::io;
+use std::time::Duration;
 
 use fermata_wire::frame::{Head, MAX_CONTROL, Opcode};
 use fermata_wire::{Close, Code};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use super::dialect;
 use super::stream::Stream;
@@ -29,6 +31,8 @@ pub(super) enum Heard {
 pub(super) enum End {
     /// The connection ended without a Close.
     HungUp,
+    /// The server does not read what is sent to it.
+    Stuck(Duration),
     /// It broke, in the words of the system.
     Broke(String),
     /// The server broke a rule.
@@ -59,6 +63,8 @@ pub(super) enum Violation {
 /// An open WebSocket.
 pub(super) struct Socket {
     stream: Stream,
+    /// How long a frame may take to go out.
+    patience: Duration,
     read: Vec<u8>,
     /// A message of which more is to come.
     parts: Option<(Opcode, Vec<u8>)>,
@@ -70,8 +76,8 @@ pub(super) struct Socket {
 
 impl Socket {
     /// After the 101, with the bytes that came along with it.
-    pub(super) fn new(stream: Stream, read: Vec<u8>) -> Socket {
-        Socket { stream, read, parts: None, frames: 0, closed: false, over: false }
+    pub(super) fn new(stream: Stream, read: Vec<u8>, patience: Duration) -> Socket {
+        Socket { stream, patience, read, parts: None, frames: 0, closed: false, over: false }
     }
 
     /// Sends one frame.
@@ -81,7 +87,11 @@ impl Socket {
             self.stream.write_all(&frame).await?;
             self.stream.flush().await
         };
-        sent.await.map_err(|error| end_of(&error))
+        // Who never reads must not keep us waiting for ever, whatever we were about.
+        match timeout(self.patience, sent).await {
+            Ok(sent) => sent.map_err(|error| end_of(&error)),
+            Err(_) => Err(End::Stuck(self.patience)),
+        }
     }
 
     /// Sends the Close.

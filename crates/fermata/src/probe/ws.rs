@@ -136,7 +136,7 @@ async fn ask(question: &Question, way: &Way, extra: Extra, limit: Duration) -> R
         return Err(Trouble::OldHttp);
     }
     match handshake::read_answer(&offer, &answer.headers) {
-        Ok(chosen) => Ok((Socket::new(stream, answer.rest), chosen)),
+        Ok(chosen) => Ok((Socket::new(stream, answer.rest, question.hop_timeout), chosen)),
         Err(bad) => Err(Trouble::BadAnswer(bad, Box::new(answer))),
     }
 }

@@ -1,8 +1,10 @@
 //! Sockets that open and don't talk as they should.
 
+use fermata::probe::probe;
 use fermata_wire::frame::Opcode;
 
 use crate::gallery::{Twist, ask, ask_briefly, assert_told, frame, listen_only, say, send, send_frame, serve, talking};
+use crate::proxies::diagnosis;
 
 #[tokio::test]
 async fn a_connection_that_ends_after_the_101() {
@@ -173,4 +175,16 @@ async fn the_end_of_a_client_that_is_not_passed_on() {
     })
     .await;
     assert_told!("talk-half-close", ask_briefly(&format!("ws://{address}/")));
+}
+
+#[tokio::test]
+async fn a_server_that_pings_all_the_time_and_never_reads() {
+    let address = talking(async |mut stream| {
+        let pings = b"\x89\x05hello".repeat(1000);
+        while tokio::io::AsyncWriteExt::write_all(&mut stream, &pings).await.is_ok() {}
+    })
+    .await;
+    // How far it comes depends on how much the kernel buffers.
+    let said = diagnosis(&probe(&ask_briefly(&format!("ws://{address}/"))).await);
+    assert!(said.last().is_some_and(|last| last.ends_with(" breaks: not-read")), "{said:?}");
 }

@@ -189,6 +189,16 @@ fn ended(end: &End) -> (String, Advice) {
             )
             .then("Look into the service's log, then whether it runs at all."),
         ),
+        End::Stuck(limit) => (
+            format!("the server takes nothing that is sent to it, for {}", lasting(*limit)),
+            Advice::new(
+                "not-read",
+                "The socket is open, and the other side does not read from it: what is sent piles up until nothing more \
+                 can be sent.",
+            )
+            .then("The service is busy with something else than its sockets: look at its log and its load.")
+            .then("A handler that only writes has to read as well, or Pings and Closes are never seen."),
+        ),
         End::Broke(words) => (
             format!("the connection breaks: {words}"),
             Advice::new("broke", "The connection broke.").then("Try again; look into the server's log."),

@@ -35,7 +35,7 @@ pub(super) fn words(trouble: &Trouble, target: &Target) -> String {
         Trouble::Slow(bytes, limit) => {
             format!("the answer's head is not complete after {} ({bytes} bytes)", lasting(*limit))
         }
-        Trouble::HeadTooLarge => "the answer's head has more than 64 KiB".to_owned(),
+        Trouble::HeadTooLarge => "the answer's head has more than 64 KiB, or 128 headers".to_owned(),
         Trouble::Http2Only(_) => "the server hangs up on HTTP/1.1, and takes HTTP/2".to_owned(),
         Trouble::WantsCertificate => "the server wants a certificate from the client".to_owned(),
         Trouble::WantsProxyProtocol => "the server answers only after a PROXY protocol line".to_owned(),
