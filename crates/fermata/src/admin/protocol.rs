@@ -197,6 +197,18 @@ pub struct InstanceRow {
     pub uptime: Option<u64>,
     /// How often it was started again.
     pub restarts: u32,
+    /// `passing`, `failing` or `checking`, where the file has checks.
+    #[serde(default)]
+    pub health: Option<String>,
+    /// Why it is not ready, where that is known.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// How much of a CPU it uses, 1 for a whole one: since the last look, or since its start.
+    #[serde(default)]
+    pub cpu: Option<f32>,
+    /// How many bytes of memory it holds.
+    #[serde(default)]
+    pub memory: Option<u64>,
     /// What new containers of its service are made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,

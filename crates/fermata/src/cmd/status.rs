@@ -38,21 +38,30 @@ pub(super) fn text(status: &Status) -> String {
                 service.name.clone(),
                 instance.name.clone(),
                 instance.state.clone(),
+                instance.health.clone().unwrap_or_else(|| "-".into()),
                 instance.address.clone(),
                 instance.live.to_string(),
+                instance.cpu.map_or_else(|| "-".into(), |cpu| format!("{:.1} %", cpu * 100.0)),
+                instance.memory.map_or_else(|| "-".into(), table::bytes),
                 instance.uptime.map_or_else(|| "-".into(), admin::span),
                 instance.restarts.to_string(),
                 instance.image.clone().unwrap_or_else(|| "-".into()),
             ]
         })
     });
-    let heads = ["SERVICE", "INSTANCE", "STATE", "ADDRESS", "LIVE", "UP", "RESTARTS", "IMAGE"];
+    let heads = [
+        "SERVICE", "INSTANCE", "STATE", "HEALTH", "ADDRESS", "LIVE", "CPU", "MEMORY", "UP", "RESTARTS", "IMAGE",
+    ];
     let columns = if contained { heads.len() } else { heads.len() - 1 };
     let rows = rows.map(|mut row: Vec<String>| {
         row.truncate(columns);
         row
     });
-    text + &table::render(&heads[..columns], rows)
+    text += &table::render(&heads[..columns], rows);
+    let reasons = status.services.iter().flat_map(|service| &service.instances).filter(|one| one.state != "ready");
+    let reasons = reasons.filter_map(|one| Some(format!("{}: {}\n", one.name, one.reason.as_ref()?)));
+    let reasons: String = reasons.collect();
+    if reasons.is_empty() { text } else { text + "\n" + &reasons }
 }
 
 #[cfg(test)]
@@ -71,15 +80,34 @@ mod tests {
             services: vec![ServiceRow {
                 name: "web".into(),
                 tunnels: 7,
-                instances: vec![InstanceRow {
-                    name: "web.1".into(),
-                    state: "ready".into(),
-                    address: "127.0.0.1:3000".into(),
-                    live: 7,
-                    uptime: Some(90),
-                    restarts: 1,
-                    image: None,
-                }],
+                instances: vec![
+                    InstanceRow {
+                        name: "web.1".into(),
+                        state: "ready".into(),
+                        address: "127.0.0.1:3000".into(),
+                        live: 7,
+                        uptime: Some(90),
+                        restarts: 1,
+                        health: Some("passing".into()),
+                        reason: None,
+                        cpu: Some(0.125),
+                        memory: Some(12_345_678),
+                        image: None,
+                    },
+                    InstanceRow {
+                        name: "web.2".into(),
+                        state: "waiting".into(),
+                        address: String::new(),
+                        live: 0,
+                        uptime: None,
+                        restarts: 3,
+                        health: None,
+                        reason: Some("ended with exit code 1".into()),
+                        cpu: None,
+                        memory: None,
+                        image: None,
+                    },
+                ],
             }],
             ready: true,
             tunnels: TunnelFigures {
@@ -94,8 +122,10 @@ mod tests {
              7 tunnels live, 3 ended\n\n\
              PORT     SERVICES\n\
              ws:8080  web, api\n\n\
-             SERVICE  INSTANCE  STATE  ADDRESS         LIVE  UP     RESTARTS\n\
-             web      web.1     ready  127.0.0.1:3000  7     1 min  1\n"
+             SERVICE  INSTANCE  STATE    HEALTH   ADDRESS         LIVE  CPU     MEMORY   UP     RESTARTS\n\
+             web      web.1     ready    passing  127.0.0.1:3000  7     12.5 %  12.3 MB  1 min  1\n\
+             web      web.2     waiting  -                        0     -       -        -      3\n\n\
+             web.2: ended with exit code 1\n"
         );
     }
 }

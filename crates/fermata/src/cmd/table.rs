@@ -12,3 +12,14 @@ pub(super) fn render(titles: &[&str], rows: impl IntoIterator<Item = Vec<String>
     };
     all.iter().map(line).collect()
 }
+
+/// `1.5 MB`.
+pub(super) fn bytes(count: u64) -> String {
+    let [kilo, mega, giga] = [1e3, 1e6, 1e9];
+    match count as f64 {
+        count if count < kilo => format!("{count} B"),
+        count if count < mega => format!("{:.1} kB", count / kilo),
+        count if count < giga => format!("{:.1} MB", count / mega),
+        count => format!("{:.1} GB", count / giga),
+    }
+}

@@ -68,7 +68,7 @@ fn text(look: &Look, before: Option<&Look>) -> String {
         vec![
             from.to_owned(),
             a_second(now.messages[at], known.messages[at]).to_string(),
-            bytes(a_second(now.bytes[at], known.bytes[at])),
+            table::bytes(a_second(now.bytes[at], known.bytes[at])),
         ]
     });
     let mut text = format!(
@@ -80,7 +80,7 @@ fn text(look: &Look, before: Option<&Look>) -> String {
     let busiest = busiest(look, before);
     if !busiest.is_empty() {
         let rows = busiest.into_iter().map(|(one, carried)| {
-            vec![one.id.to_string(), one.client.to_string(), one.instance.clone(), bytes(a_second(carried, 0))]
+            vec![one.id.to_string(), one.client.to_string(), one.instance.clone(), table::bytes(a_second(carried, 0))]
         });
         text.push('\n');
         text += &table::render(&["BUSIEST", "CLIENT", "INSTANCE", "BYTES/S"], rows);
@@ -98,17 +98,6 @@ fn busiest<'a>(look: &'a Look, before: Option<&Look>) -> Vec<(&'a ConnectionRow,
     all.sort_by_key(|(one, carried)| (std::cmp::Reverse(*carried), one.id));
     all.truncate(SHOWN);
     all
-}
-
-/// `1.5 MB`.
-fn bytes(count: u64) -> String {
-    let [kilo, mega, giga] = [1e3, 1e6, 1e9];
-    match count as f64 {
-        count if count < kilo => format!("{count} B"),
-        count if count < mega => format!("{:.1} kB", count / kilo),
-        count if count < giga => format!("{:.1} MB", count / mega),
-        count => format!("{:.1} GB", count / giga),
-    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::health::{Checker, Errand};
 use super::plan::{ServicePlan, Value};
 use super::ports::Assigned;
 use super::process::{CHECK, Exit, Process};
+use super::usage::Meter;
 use super::voices::{Voice, Voices};
 
 /// A running instance.
@@ -35,6 +36,14 @@ impl Body {
     /// Whether it goes on when Fermata ends.
     pub(super) fn outlives_us(&self) -> bool {
         matches!(self, Body::Container(_))
+    }
+
+    /// Where it can be read what it uses.
+    pub(super) fn meter(&self) -> Meter {
+        match self {
+            Body::Process { process, .. } => Meter::Group(process.id()),
+            Body::Container(container) => Meter::Container(container.clone()),
+        }
     }
 
     /// What will be left of it.

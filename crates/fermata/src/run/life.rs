@@ -21,6 +21,7 @@ use super::ports::{Assigned, Ports};
 use super::process::{Exit, Output, Process};
 use super::state::{Group, Roster};
 use super::tend::Tender;
+use super::usage::Meters;
 use super::voices::Voice;
 
 /// How long the last output of a process that ended by itself is awaited before its end is told.
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     pub(super) lines: mpsc::Sender<Line>,
     pub(super) roster: Mutex<Roster>,
     pub(super) ports: Ports,
+    pub(super) meters: Meters,
     /// Once it has been needed.
     pub(super) engine: sync::Mutex<Option<Engine>>,
     /// Where instances go that are told to hold still, each with the number of the order.
@@ -197,12 +199,14 @@ impl Life {
             self.herald.trouble(format_args!("its output cannot be read: {error}"));
         });
         let tender = Tender::new(&self.service, &ports, &body, &self.herald);
+        self.shared.meters.put(&self.instance.name, body.meter());
         let end = tokio::select! {
             biased;
             order = told(&mut self.order) => End::Told(order),
             exit = body.exited() => End::Failed(Cause::Exit(exit)),
             why = tender.tend(&mut self.herald) => End::Failed(Cause::Unhealthy(why)),
         };
+        self.shared.meters.take(&self.instance.name);
         let next = match end {
             End::Told(Order::HoldStill(number)) => {
                 body.hold(voices).await;

@@ -38,6 +38,7 @@ pub mod state;
 mod supervise;
 mod sweep;
 mod tend;
+mod usage;
 mod variables;
 mod voices;
 
@@ -51,6 +52,7 @@ pub use planner::{Caller, Drawn};
 pub use process::Exit;
 pub use state::{LockError, Roster, StateLock};
 pub use supervise::{Keep, Supervisor, foresee};
+pub use usage::Usage;
 
 /// What would keep a plan from being started on this machine now.
 pub fn obstacles(plan: &Plan) -> Vec<Problem> {

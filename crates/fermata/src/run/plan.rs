@@ -448,6 +448,14 @@ impl ServicePlan {
     }
 }
 
+impl HealthPlan {
+    /// Whether anything but its port is looked at.
+    pub fn is_checked(&self) -> bool {
+        let ready = matches!(self.ready, Readiness::Check(_) | Readiness::Image(_));
+        ready || self.alive.is_some() || self.startup.is_some()
+    }
+}
+
 impl Program {
     /// Everything that starting it takes, where the container ports are at `ports`.
     pub fn launch(&self, ports: &[(u16, u16)]) -> Launch {

@@ -23,6 +23,7 @@ use super::ports::Ports;
 use super::presence::{Presence, Tally};
 use super::projects::Projects;
 use super::state::Roster;
+use super::usage::{Meters, Usage};
 use super::{docker, preflight, sweep};
 
 /// The services of a plan, running.
@@ -81,6 +82,7 @@ impl Supervisor {
             lines,
             roster: Mutex::new(roster),
             ports: Ports::default(),
+            meters: Meters::default(),
             engine: sync::Mutex::default(),
             handed: hand,
         });
@@ -155,6 +157,12 @@ impl Supervisor {
         if let Some(order) = service.and_then(|service| service.instances.get(&instance.number)) {
             order.send_replace(Order::Stop);
         }
+    }
+
+    /// What every instance that runs now uses, by its name. It may take a while, and needs nothing else of this.
+    pub fn usage(&self) -> impl Future<Output = BTreeMap<String, Usage>> + use<> {
+        let meters = self.shared.meters.clone();
+        async move { meters.read().await }
     }
 
     /// The instances of a service that have not been told to stop.

@@ -1,7 +1,7 @@
 //! What can be asked of a running file, and the answers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fermata_wire::{Close, Code};
 use tokio::sync::broadcast::error::RecvError;
@@ -29,7 +29,15 @@ impl Running {
     /// Answers one request.
     pub(super) async fn answer(&mut self, request: Request, asking: Asking) -> Onward {
         match request {
-            Request::Status => drop(asking.reply(Reply::Status(self.status().await)).await),
+            Request::Status => {
+                let (mut status, usage, loads) = (self.status().await, self.supervisor.usage(), self.loads.clone());
+                // An engine takes a while to tell; meanwhile everything else goes on.
+                tokio::task::spawn_local(async move {
+                    let usages = usage.await;
+                    loads.borrow_mut().fill(&mut status, &usages, Instant::now());
+                    asking.reply(Reply::Status(status)).await;
+                });
+            }
             Request::Connections(filter) => {
                 let entries = self.workers.list(&which(filter)).await;
                 let connections = entries.iter().map(row_of).collect();
@@ -212,6 +220,7 @@ impl Running {
                 Housing::Container(container) => Some(container.image.name().to_owned()),
                 Housing::Machine => None,
             });
+            let checked = self.plans.get(&service.name).is_some_and(|plan| plan.health.is_checked());
             let instances = own.map(|(name, seen)| InstanceRow {
                 name: name.clone(),
                 state: seen.state.into(),
@@ -219,6 +228,10 @@ impl Running {
                 live: endpoints.iter().filter(|one| *one.instance == **name).map(|one| one.live()).sum(),
                 uptime: seen.since.map(|since| since.elapsed().as_secs()),
                 restarts: seen.restarts,
+                health: checked.then(|| health_of(seen.state).to_owned()),
+                reason: seen.reason.clone(),
+                cpu: None,
+                memory: None,
                 image: image.clone(),
             });
             ServiceRow {
@@ -244,6 +257,16 @@ impl Running {
                 messages: carried.messages,
             },
         }
+    }
+}
+
+/// What its state says of the checks of an instance that has some.
+fn health_of(state: &str) -> &'static str {
+    match state {
+        "ready" => "passing",
+        "not ready" => "failing",
+        "starting" => "checking",
+        _ => "-",
     }
 }
 

@@ -102,6 +102,7 @@ impl Running {
             plans: plan.services.iter().map(|service| (service.name.clone(), service.clone())).collect(),
             instances: seen(&estate, &spec),
             waiting: Waiting::at(&estate.awaited, estate.told_ready),
+            loads: Rc::default(),
             tail: tail(&estate),
             since: now.checked_sub(estate.age).unwrap_or(now),
             spec,
@@ -282,6 +283,7 @@ fn seen(estate: &Estate, spec: &Spec) -> BTreeMap<String, Seen> {
             address: one.address.clone(),
             since: one.up.map(|up| now.checked_sub(up).unwrap_or(now)),
             restarts: one.restarts,
+            reason: None,
         };
         (one.name.clone(), seen)
     });

@@ -9,11 +9,13 @@ mod board;
 mod change;
 mod found;
 mod inherit;
+mod loads;
 mod rollouts;
 mod seen;
 mod stops;
 mod upgrade;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -37,6 +39,7 @@ use self::behind::Behind;
 use self::board::Board;
 use self::found::{Finding, Following};
 pub use self::inherit::bound_before;
+use self::loads::Loads;
 use self::rollouts::Active;
 use self::seen::{REMEMBERED, Seen, Tail, Waiting, external, note};
 use self::stops::Stops;
@@ -134,6 +137,8 @@ pub struct Running {
     events: mpsc::UnboundedSender<Event>,
     instances: BTreeMap<String, Seen>,
     waiting: Waiting,
+    /// Shared with those that are just being told.
+    loads: Rc<RefCell<Loads>>,
     tail: Tail,
     outside: Outside,
     since: Instant,
@@ -335,6 +340,7 @@ impl Running {
             events,
             instances,
             waiting,
+            loads: Rc::default(),
             tail: Tail::default(),
             outside,
             since: Instant::now(),

@@ -20,6 +20,8 @@ pub(super) struct Seen {
     pub(super) address: String,
     pub(super) since: Option<Instant>,
     pub(super) restarts: u32,
+    /// Why it is not ready, where that was told.
+    pub(super) reason: Option<String>,
 }
 
 /// The states that there are.
@@ -49,8 +51,16 @@ pub(super) fn note(instances: &mut BTreeMap<String, Seen>, event: &Event) {
         address: String::new(),
         since: None,
         restarts: 0,
+        reason: None,
     });
     seen.state = state;
+    seen.reason = match event {
+        Event::Waiting { reason, .. } | Event::NotReady { reason, .. } => Some(reason.clone()),
+        Event::Exited { cause, .. } => Some(cause.to_string()),
+        // A new start does not say why the last one failed, and takes nothing back.
+        Event::Starting(_) | Event::Found { .. } => seen.reason.take(),
+        _ => None,
+    };
     match event {
         Event::Starting(_) => seen.since = Some(Instant::now()),
         Event::Found { up, .. } => seen.since = Instant::now().checked_sub(*up),
@@ -76,6 +86,7 @@ pub(super) fn external(plan: &Plan) -> BTreeMap<String, Seen> {
                 address: shown(&place.address),
                 since: None,
                 restarts: 0,
+                reason: None,
             };
             (place.name.to_string(), seen)
         })

@@ -7,7 +7,8 @@ use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::models::{ContainerInspectResponse, HealthStatusEnum, ImageInspect};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder, StatsOptionsBuilder,
+    StopContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
@@ -20,6 +21,7 @@ use crate::run::lines;
 use crate::run::plan::{ContainerPlan, InstancePlan, PortPlan, ServicePlan, Value};
 use crate::run::ports::{Assigned, Ports};
 use crate::run::process::Exit;
+use crate::run::usage::Usage;
 
 /// How long to wait for an engine that has just gone away before it is asked again.
 const ENGINE_RESTARTS: Duration = Duration::from_secs(1);
@@ -199,6 +201,19 @@ impl Container {
                 Some(Err(format!("its HEALTHCHECK fails{first}")))
             }
         }
+    }
+
+    /// What it uses.
+    pub(in crate::run) async fn usage(&self) -> Option<Usage> {
+        let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
+        let seen = std::pin::pin!(self.engine.docker.stats(&self.id, Some(options))).next().await?.ok()?;
+        let cpu = seen.cpu_stats?.cpu_usage?.total_usage?;
+        let memory = seen.memory_stats?;
+        // Files that can be read again from their disk do not count, as in docker stats(1); the first is the name of cgroup v2.
+        let files = memory.stats.as_ref().and_then(|stats| {
+            ["inactive_file", "total_inactive_file"].iter().find_map(|name| stats.get(*name)).copied()
+        });
+        Some(Usage { cpu: Duration::from_nanos(cpu), memory: memory.usage?.saturating_sub(files.unwrap_or_default()) })
     }
 
     async fn inspect(&self) -> Result<ContainerInspectResponse, String> {
