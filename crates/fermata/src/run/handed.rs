@@ -3,6 +3,7 @@
 //! A record, and beside it the descriptors that belong to it: the process, and the pipes that it writes to. What another
 //! Fermata writes is not trusted: what makes no sense is refused, and a process is taken over only by its descriptor.
 
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -41,8 +42,25 @@ pub(super) enum Standing {
     Waits,
     /// It ended, and starts again after this time.
     Rests(Duration),
-    /// It runs.
+    /// It runs as a process.
     Runs(RunRecord),
+    /// It runs in a container.
+    Contained(ContainerRecord),
+}
+
+/// A container that runs. The engine has all that there is to hand over: this says which it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ContainerRecord {
+    pub(super) id: String,
+    /// What containers of its plan are made of.
+    pub(super) image: Option<String>,
+    pub(super) host: IpAddr,
+    /// Container port and the port there.
+    pub(super) pairs: Vec<(u16, u16)>,
+    pub(super) up: Duration,
+    pub(super) ready: bool,
+    /// Its output is read from here on, in seconds since 1970.
+    pub(super) since: i32,
 }
 
 /// A process that runs.
@@ -98,13 +116,13 @@ impl Handed {
     /// How many descriptors belong to it.
     pub fn descriptors(&self) -> usize {
         match &self.state {
-            Standing::Waits | Standing::Rests(_) => 0,
+            Standing::Waits | Standing::Rests(_) | Standing::Contained(_) => 0,
             Standing::Runs(run) => 1 + run.voices.len(),
         }
     }
 
-    /// Whether a process of it runs.
+    /// Whether it runs.
     pub fn runs(&self) -> bool {
-        matches!(self.state, Standing::Runs(_))
+        matches!(self.state, Standing::Runs(_) | Standing::Contained(_))
     }
 }

@@ -153,6 +153,10 @@ fn take_over(supervisor: &mut Supervisor, plan: &Arc<ServicePlan>, handing: Hand
             life.herald.goes_on(run.up, run.ready);
             Next::GoOn(Run::inherit(run, descriptors, &supervisor.shared.ports)?)
         }
+        Standing::Contained(run) => {
+            life.herald.goes_on(run.up, run.ready);
+            Next::GoOnWith(run.clone())
+        }
     };
     Ok((life, next))
 }

@@ -14,9 +14,9 @@ use super::backoff::Backoff;
 use super::body::{Body, Remains};
 use super::docker::{Begun, Container, Engine, Origin};
 use super::event::{Cause, Line, Stream};
-use super::handed::{Handed, Handing, RunRecord, Standing};
+use super::handed::{ContainerRecord, Handed, Handing, RunRecord, Standing};
 use super::herald::Herald;
-use super::plan::{ContainerPlan, Housing, InstancePlan, ServicePlan};
+use super::plan::{ContainerPlan, Housing, InstancePlan, ServicePlan, Value};
 use super::ports::{Assigned, Ports};
 use super::process::{Exit, Output, Process};
 use super::state::{Group, Roster};
@@ -101,6 +101,8 @@ pub(super) enum Next {
     /// The first start, once what it requires is ready.
     StartWhenReady,
     StartAt(Instant),
+    /// A container that another Fermata hands over.
+    GoOnWith(ContainerRecord),
     GoOn(Run),
     Stop,
     Leave,
@@ -128,6 +130,10 @@ impl Life {
                         None => self.begin().await,
                     }
                 }
+                Next::GoOnWith(record) => match self.goes_on_with(&record).await {
+                    Ok(run) => Next::GoOn(run),
+                    Err(why) => self.failed(Cause::NotStarted(why)),
+                },
                 Next::GoOn(run) => self.tend(run).await,
                 Next::Stop => return self.herald.stopped(),
                 Next::Leave => return,
@@ -247,10 +253,8 @@ impl Life {
 
     /// Hands a run over, and goes on with it unless somebody else does.
     async fn hold_still(&mut self, number: u32, run: Run) -> Next {
-        match run.record(&self.herald) {
-            // Whoever starts it next finds its container running.
-            Ok(None) => self.hand_over(number, Standing::Waits, Vec::new()),
-            Ok(Some((record, descriptors))) => self.hand_over(number, Standing::Runs(record), descriptors),
+        match run.record(&self.herald, &self.service) {
+            Ok((standing, descriptors)) => self.hand_over(number, standing, descriptors),
             Err(error) => self.herald.trouble(format_args!("it cannot be handed over: {error}")),
         }
         match still_told(&mut self.order).await {
@@ -289,6 +293,21 @@ impl Life {
                 Started::Runs(Run { body: Body::Container(container), ports, found })
             }
         })
+    }
+
+    async fn goes_on_with(&self, record: &ContainerRecord) -> Result<Run, String> {
+        let Housing::Container(plan) = &self.service.housing else {
+            return Err("it ran in a container, and the file says that it is a process".to_owned());
+        };
+        let engine = self.shared.engine().await?;
+        if let Some(image) = &record.image {
+            // Whoever comes later is made of the same.
+            let _ = plan.settled.0.set(image.clone());
+        }
+        let inside = |words: &Vec<Value>| self.service.words_inside(words, &self.instance.ports);
+        let container = Container::handed(&engine, &record.id, record.since, plan.pre_stop.as_ref().map(inside));
+        let ports = self.shared.ports.elsewhere(record.host, record.pairs.clone());
+        Ok(Run { body: Body::Container(Box::new(container)), ports, found: None })
     }
 
     /// A start that was given up halfway leaves nothing.
@@ -379,9 +398,13 @@ impl Run {
         })
     }
 
-    /// Nothing for a container, which is found by its labels.
-    fn record(&self, herald: &Herald) -> io::Result<Option<(RunRecord, Vec<OwnedFd>)>> {
-        let Body::Process { process, invocation, voices } = &self.body else { return Ok(None) };
+    fn record(&self, herald: &Herald, service: &ServicePlan) -> io::Result<(Standing, Vec<OwnedFd>)> {
+        let (process, invocation, voices) = match &self.body {
+            Body::Process { process, invocation, voices } => (process, invocation, voices),
+            Body::Container(container) => {
+                return Ok((Standing::Contained(self.contained(container, herald, service)), Vec::new()));
+            }
+        };
         let mut descriptors = vec![process.pidfd()?];
         for voice in voices {
             descriptors.push(voice.pipe.as_fd().try_clone_to_owned()?);
@@ -396,7 +419,17 @@ impl Run {
             ready: herald.is_ready(),
             voices: voices.iter().map(|voice| (voice.stream, voice.begun.clone())).collect(),
         };
-        Ok(Some((record, descriptors)))
+        Ok((Standing::Runs(record), descriptors))
+    }
+
+    fn contained(&self, container: &Container, herald: &Herald, service: &ServicePlan) -> ContainerRecord {
+        let image = match &service.housing {
+            Housing::Container(plan) => plan.settled.0.get().cloned(),
+            Housing::Machine => None,
+        };
+        let (id, since) = container.standing();
+        let (host, pairs) = (self.ports.host(), self.ports.pairs.clone());
+        ContainerRecord { id, image, host, pairs, up: herald.up(), ready: herald.is_ready(), since }
     }
 }
 

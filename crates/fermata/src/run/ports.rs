@@ -109,6 +109,11 @@ impl Assigned {
         &self.free
     }
 
+    /// Where they are.
+    pub(super) fn host(&self) -> IpAddr {
+        self.host
+    }
+
     /// The container ports and their addresses.
     pub(super) fn addresses(&self) -> Addresses {
         self.pairs.iter().map(|(container, local)| (*container, SocketAddr::new(self.host, *local))).collect()

@@ -9,3 +9,4 @@ mod build;
 mod engine;
 mod obstacles;
 mod story;
+mod upgrade;

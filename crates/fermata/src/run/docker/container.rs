@@ -98,6 +98,16 @@ impl Container {
         Ok(Begun::Runs(Box::new(container), ports.elsewhere(host, pairs), origin))
     }
 
+    /// The container that another Fermata had, and hands over; its output is read from `since` on.
+    pub(in crate::run) fn handed(engine: &Engine, id: &str, since: i32, pre_stop: Option<Vec<String>>) -> Container {
+        Container { engine: engine.clone(), id: id.to_owned(), since, pre_stop }
+    }
+
+    /// Which it is, and from when on its output has not been given on.
+    pub(in crate::run) fn standing(&self) -> (String, i32) {
+        (self.id.clone(), self.since)
+    }
+
     /// Removes what a start that was given up may have left.
     pub(in crate::run) async fn forget(
         engine: &Engine,
