@@ -75,6 +75,9 @@ pub struct Up {
     /// Which file, and how.
     #[command(flatten)]
     pub run: Run,
+    /// Run the databases of the file as containers, for development; services get their addresses and passwords.
+    #[arg(long)]
+    pub with_databases: bool,
 }
 
 /// `fermata lb`.

@@ -8,7 +8,7 @@ use crate::cli::Lb;
 use crate::lb::tier;
 use crate::net::is_local;
 
-const LB: Role = Role { command: "lb", part: balancer };
+const LB: Role = Role { command: "lb", part: balancer, databases: false };
 
 /// Runs it.
 pub fn run(args: &Lb) -> Result<Answer, Failure> {

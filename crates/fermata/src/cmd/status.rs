@@ -49,9 +49,8 @@ pub(super) fn text(status: &Status) -> String {
             ]
         })
     });
-    let heads = [
-        "SERVICE", "INSTANCE", "STATE", "HEALTH", "ADDRESS", "LIVE", "CPU", "MEMORY", "UP", "RESTARTS", "IMAGE",
-    ];
+    let heads =
+        ["SERVICE", "INSTANCE", "STATE", "HEALTH", "ADDRESS", "LIVE", "CPU", "MEMORY", "UP", "RESTARTS", "IMAGE"];
     let columns = if contained { heads.len() } else { heads.len() - 1 };
     let rows = rows.map(|mut row: Vec<String>| {
         row.truncate(columns);

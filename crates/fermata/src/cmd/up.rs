@@ -21,7 +21,7 @@ use crate::limits;
 use crate::listening::Bound;
 use crate::page;
 use crate::public::{PublicPort, Scheme, public_ports};
-use crate::run::{Drawn, StateLock, foresee};
+use crate::run::{Keepsake, StateLock, databases, foresee};
 use crate::running::{self, Ended, Notice, Origin, Outside};
 use crate::systemd;
 
@@ -32,14 +32,26 @@ pub(super) struct Role {
     pub(super) command: &'static str,
     /// What runs of a file; an error is why nothing can, for people.
     pub(super) part: fn(&Spec) -> Result<Spec, String>,
+    /// Whether the databases of the file run too.
+    pub(super) databases: bool,
+}
+
+impl Role {
+    /// What runs of this file.
+    fn of(self, spec: &Spec, place: &Place) -> Result<Spec, String> {
+        let spec = (self.part)(spec)?;
+        // Volumes of containers are absolute paths.
+        let state = std::path::absolute(&place.state).unwrap_or_else(|_| place.state.clone());
+        Ok(if self.databases { databases::with_databases(spec, &state) } else { spec })
+    }
 }
 
 /// All of it, as it is.
-const UP: Role = Role { command: "up", part: |spec| Ok(spec.clone()) };
+const UP: Role = Role { command: "up", part: |spec| Ok(spec.clone()), databases: false };
 
 /// Runs it.
 pub fn run(args: &Up) -> Result<Answer, Failure> {
-    run_as(&args.run, UP)
+    run_as(&args.run, Role { databases: args.with_databases, ..UP })
 }
 
 /// Runs what a command makes of a file.
@@ -48,9 +60,11 @@ pub(super) fn run_as(args: &Run, role: Role) -> Result<Answer, Failure> {
         return succeed(args, role);
     }
     let Some(Loaded { path, spec }) = file::load(args.file.as_deref())? else { return Ok(Answer::No) };
-    let spec = (role.part)(&spec).map_err(no)?;
     let place = place(args, &path)?;
+    let note = databases::note(&spec, role.databases);
+    let spec = role.of(&spec, &place).map_err(no)?;
     if args.dry_run {
+        note.iter().for_each(|note| anstream::eprintln!("note: {note}"));
         let plan = app::plan(&spec, &place).map_err(no)?;
         anstream::println!("{plan}");
         for port in public_ports(&spec) {
@@ -66,7 +80,8 @@ pub(super) fn run_as(args: &Run, role: Role) -> Result<Answer, Failure> {
     log();
     limits::raise();
     let lock = StateLock::take(&place.state).map_err(no)?;
-    let prepared = Prepared::new(spec, &place, &Bound::default()).map_err(no)?;
+    let mut prepared = Prepared::new(spec, &place, &Bound::default()).map_err(no)?;
+    prepared.warnings.extend(note);
     let (runtime, local) = runtime()?;
     local.block_on(&runtime, hold(role, path, place, prepared, Origin::Fresh(lock)))
 }
@@ -87,9 +102,9 @@ fn succeed(args: &Run, role: Role) -> Result<Answer, Failure> {
             .await
             .map_err(|error| Failure::Usage(format!("--successor is for fermata upgrade alone: {error}")))?;
         let drawn = begin.said.drawn.iter();
-        place.drawn = drawn.map(|(service, name, text)| ((service.clone(), name.clone()), text.clone())).collect();
+        place.drawn.extend(drawn.map(|(service, name, text)| ((service.clone(), name.clone()), text.clone())));
         let before = running::bound_before(begin);
-        let spec = file::reread(&path).and_then(|spec| (role.part)(&spec));
+        let spec = file::reread(&path).and_then(|spec| role.of(&spec, &place));
         let prepared = spec.and_then(|spec| Prepared::new(spec, &place, &before).map_err(|error| error.to_string()));
         let prepared = match prepared {
             Ok(prepared) => prepared,
@@ -106,7 +121,9 @@ fn succeed(args: &Run, role: Role) -> Result<Answer, Failure> {
 
 fn place(args: &Run, path: &Path) -> Result<Place, Failure> {
     let state = super::state_dir(args.state_dir.as_deref());
-    Ok(Place { folder: folder_of(path)?, state, drawn: Drawn::default() })
+    let folder = folder_of(path)?;
+    let drawn = Keepsake::of(&state, &folder).read();
+    Ok(Place { folder, state, drawn })
 }
 
 fn runtime() -> Result<(Runtime, LocalSet), Failure> {
@@ -123,12 +140,12 @@ async fn hold(role: Role, path: PathBuf, place: Place, prepared: Prepared, origi
     let (changed, reload) = mpsc::channel(1);
     let _watch = file::watch(&path, changed.clone());
     reload_on_hangup(changed.clone()).map_err(no)?;
-    let again =
-        [role.command.into(), "--state-dir".into(), place.state.clone().into(), "--successor".into(), "--".into()];
-    let again = again.into_iter().chain([path.clone().into()]).collect();
+    let again = [role.command.into(), "--state-dir".into(), place.state.clone().into(), "--successor".into()];
+    let databases = role.databases.then(|| "--with-databases".into());
+    let again = again.into_iter().chain(databases).chain(["--".into(), path.clone().into()]).collect();
     let reread = Box::new({
-        let path = path.clone();
-        move || file::reread(&path).and_then(|spec| (role.part)(&spec))
+        let (place, path) = (place.clone(), path.clone());
+        move || file::reread(&path).and_then(|spec| role.of(&spec, &place))
     });
     let outside = Outside { notices, file: path, reread, again, reload, reload_too: changed };
     let outcome = Box::pin(running::run(prepared, place, origin, outside, stops)).await;

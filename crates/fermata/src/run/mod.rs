@@ -13,7 +13,9 @@
 mod backoff;
 mod body;
 mod conflicts;
+pub mod databases;
 mod docker;
+mod drawn;
 mod elsewhere;
 mod event;
 mod group;
@@ -43,6 +45,7 @@ mod variables;
 mod voices;
 
 pub use docker::{Fate, Reconciliation, WhyReplaced};
+pub use drawn::Keepsake;
 pub use event::{Addresses, Cause, Event, InstanceName, Line, Stream};
 pub use handed::{Handed, Handing};
 pub use inherit::Inheritance;

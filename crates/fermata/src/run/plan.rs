@@ -78,6 +78,8 @@ pub struct ContainerPlan {
     pub image: ImagePlan,
     /// What that was when the first container was made of it.
     pub settled: Settled,
+    /// Whether its ports are at 127.0.0.1 too, under their own numbers: for processes that require it.
+    pub published: bool,
     /// Who it runs as, and what it may.
     pub security: SecurityContext,
     /// What it gets for certain.

@@ -188,6 +188,7 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
             project: self.project.clone(),
             image,
             settled: Settled::default(),
+            published: service.replicas == 1 && self.is_required_by_a_process(&service.name),
             security: service.security_context.clone(),
             requests: service.constraints.requests,
             limits: service.constraints.limits,
@@ -208,6 +209,12 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
             stop_grace: service.stop_grace,
             instances: instances(service),
         })
+    }
+
+    /// A process has no other way to a container than a port of 127.0.0.1.
+    fn is_required_by_a_process(&self, name: &Arc<str>) -> bool {
+        let processes = self.services.iter().filter(|service| matches!(service.source, Source::Command(_)));
+        processes.into_iter().any(|process| process.requires.contains(name))
     }
 
     fn mount(&mut self, path: &str, volume: &Volume) -> Option<MountPlan> {

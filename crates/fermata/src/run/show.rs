@@ -198,7 +198,12 @@ fn listens(service: &ServicePlan, number: usize, port: PortPlan) -> String {
         Protocol::Udp => ", UDP",
     };
     if matches!(service.housing, Housing::Container(_)) {
-        return format!("{} of its own address{protocol} ({variables})", port.container);
+        let container = port.container;
+        let too = match &service.housing {
+            Housing::Container(plan) if plan.published => format!(" and of 127.0.0.1{protocol}"),
+            _ => protocol.to_owned(),
+        };
+        return format!("{container} of its own address{too} ({variables})");
     }
     match port.local {
         Local::Same => format!("127.0.0.1:{}{protocol} ({variables})", port.container),

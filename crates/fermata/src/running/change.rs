@@ -22,7 +22,7 @@ impl Running {
     /// Reads the file again and becomes what it says; an error changes nothing.
     pub(super) async fn reload(&mut self) -> Result<String, String> {
         let spec = (self.outside.reread)()?;
-        self.place.drawn = self.plans.values().flat_map(ServicePlan::drawn).collect();
+        self.place.drawn.extend(self.plans.values().flat_map(ServicePlan::drawn));
         let prepared = Prepared::new(spec, &self.place, &self.bound).map_err(|error| error.to_string())?;
         let changes = Changes::between(&self.spec, &prepared.spec);
         self.turn_into(prepared, &changes).await?;
@@ -76,6 +76,7 @@ impl Running {
         for warning in warnings {
             self.say(Notice::Warning(warning)).await;
         }
+        self.keep_drawn().await;
         Ok(())
     }
 

@@ -52,7 +52,7 @@ use crate::listening::Bound;
 use crate::public::{Pools, PublicPort, Settling, routes};
 use crate::route::Table;
 use crate::run::plan::ServicePlan;
-use crate::run::{Event, InstanceName, Keep, Line, Roster, StateLock, Supervisor};
+use crate::run::{Event, InstanceName, Keep, Keepsake, Line, Roster, StateLock, Supervisor};
 use crate::tls::{self, Certificates, Challenges, Loaded, Watch};
 use crate::workers::{Shared, Workers};
 
@@ -358,8 +358,18 @@ impl Running {
         for warning in warnings {
             running.say(Notice::Warning(warning)).await;
         }
+        running.keep_drawn().await;
         running.tell_when_ready().await;
         Ok(running)
+    }
+
+    /// What was drawn for services stays for the next time.
+    async fn keep_drawn(&self) {
+        let keepsake = Keepsake::of(&self.place.state, &self.place.folder);
+        if let Err(error) = keepsake.keep(self.plans.values().flat_map(ServicePlan::drawn)) {
+            let text = format!("values of AUTO_GENERATE cannot be kept for the next start: {error}");
+            self.say(Notice::Warning(text)).await;
+        }
     }
 
     async fn say(&self, notice: Notice) {

@@ -6,6 +6,7 @@ mod support;
 
 mod adoption;
 mod build;
+mod databases;
 mod engine;
 mod obstacles;
 mod story;

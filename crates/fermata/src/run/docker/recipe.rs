@@ -72,7 +72,7 @@ impl<'a> Recipe<'a> {
         let env = env.iter().map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()));
         let folder = folder.to_string_lossy().into_owned();
         let host_network = self.plan.security.host_network == Some(true);
-        let published = self.reach == Reach::Published && !host_network;
+        let published = (self.reach == Reach::Published || self.plan.published) && !host_network;
         ContainerCreateBody {
             image: Some(self.image.to_owned()),
             hostname: (!host_network).then(|| format!("{}-{}", instance.service, instance.number)),
@@ -115,11 +115,14 @@ impl<'a> Recipe<'a> {
         let groups = security.supplemental_groups.iter().chain(&security.fs_group).chain(&group);
         let groups: Vec<String> = groups.map(ToString::to_string).collect();
         let host = |wanted: Option<bool>| (wanted == Some(true)).then(|| "host".to_owned());
-        let binding = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: Some(String::new()) };
+        let binding = |port: PortPlan| {
+            // Any free one, where nobody counts on its number.
+            let number = if self.plan.published { port.container.to_string() } else { String::new() };
+            Some(vec![PortBinding { host_ip: Some("127.0.0.1".into()), host_port: Some(number) }])
+        };
         HostConfig {
             network_mode: Some(network.to_owned()),
-            port_bindings: published
-                .then(|| self.ports.iter().map(|port| (key(*port), Some(vec![binding.clone()]))).collect()),
+            port_bindings: published.then(|| self.ports.iter().map(|port| (key(*port), binding(*port))).collect()),
             mounts: Some(self.plan.mounts.iter().map(mount).collect()),
             privileged: security.privileged,
             ipc_mode: host(security.host_ipc),
@@ -209,6 +212,7 @@ mod tests {
             project: "fermata-site-0a1b2c3d".into(),
             image: ImagePlan::Named(image.to_owned()),
             settled: Settled::default(),
+            published: false,
             security: SecurityContext { run_as_user: Some(1000), ..SecurityContext::default() },
             requests: Resources::default(),
             limits: Resources { memory: Some(64 << 20), cpu: Some(500) },

@@ -1,0 +1,235 @@
+//! `databases:` of a file as services of it: what `up --with-databases` runs for development. Pure: a file in, a file out.
+//!
+//! Each is a piece of service.yml, as somebody would write it. For everything else, where a database lives for years, the file
+//! names one that others run.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fermata_spec::{Database, Service, Source, Spec};
+
+/// A database as services are told of it.
+struct Known {
+    /// Its name in the file, and its host name.
+    name: &'static str,
+    port: u16,
+    /// Its service, but for its name and port. `DATA` is where its files stay.
+    service: &'static str,
+    /// What others get beside the address, as names and references.
+    variables: &'static [(&'static str, &'static str)],
+    /// How a URL for it begins and ends: `HOST` is its host.
+    url: &'static str,
+}
+
+const POSTGRESQL: Known = Known {
+    name: "postgresql",
+    port: 5432,
+    service: "{image: 'postgres:17', volumes: ['DATA:/var/lib/postgresql/data'], stop_grace: 30, \
+              env_vars: {POSTGRES_USER: app, POSTGRES_PASSWORD: AUTO_GENERATE_24, POSTGRES_DB: app}, \
+              health: {ready: {type: exec, command: pg_isready -U app, initial_delay: 0, period: 1, timeout: 10}}}",
+    variables: &[("USERNAME", "app"), ("PASSWORD", "_env(SERVICE[postgresql].POSTGRES_PASSWORD)"), ("DATABASE", "app")],
+    url: "postgresql://app:_env(SERVICE[postgresql].POSTGRES_PASSWORD)@HOST/app",
+};
+
+const MYSQL: Known = Known {
+    name: "mysql",
+    port: 3306,
+    service: "{image: 'mysql:8.4', volumes: ['DATA:/var/lib/mysql'], stop_grace: 30, \
+              env_vars: {MYSQL_USER: app, MYSQL_PASSWORD: AUTO_GENERATE_24, MYSQL_DATABASE: app, \
+              MYSQL_RANDOM_ROOT_PASSWORD: 'yes'}, \
+              health: {ready: {type: exec, command: 'mysqladmin ping -h 127.0.0.1', initial_delay: 0, period: 1, \
+              timeout: 10}}}",
+    variables: &[("USERNAME", "app"), ("PASSWORD", "_env(SERVICE[mysql].MYSQL_PASSWORD)"), ("DATABASE", "app")],
+    url: "mysql://app:_env(SERVICE[mysql].MYSQL_PASSWORD)@HOST/app",
+};
+
+const REDIS: Known = Known {
+    name: "redis",
+    port: 6379,
+    service: "{image: 'redis:7', volumes: ['DATA:/data']}",
+    variables: &[],
+    url: "redis://HOST",
+};
+
+const MONGODB: Known = Known {
+    name: "mongodb",
+    port: 27017,
+    service: "{image: 'mongo:7', volumes: ['DATA:/data/db'], stop_grace: 30}",
+    variables: &[],
+    url: "mongodb://HOST",
+};
+
+const ELASTICSEARCH: Known = Known {
+    name: "elasticsearch",
+    port: 9200,
+    service: "{image: 'elasticsearch:8.17.0', \
+              env_vars: {discovery.type: single-node, xpack.security.enabled: 'false', ES_JAVA_OPTS: -Xms512m -Xmx512m}, \
+              health: {ready: {type: http, endpoint: /, initial_delay: 0, period: 2}}}",
+    variables: &[],
+    url: "http://HOST",
+};
+
+const RABBITMQ: Known = Known {
+    name: "rabbitmq",
+    port: 5672,
+    service: "{image: 'rabbitmq:4', volumes: ['DATA:/var/lib/rabbitmq'], stop_grace: 30, \
+              env_vars: {RABBITMQ_DEFAULT_USER: app, RABBITMQ_DEFAULT_PASS: AUTO_GENERATE_24, \
+              RABBITMQ_NODENAME: rabbit@localhost}}",
+    variables: &[("USERNAME", "app"), ("PASSWORD", "_env(SERVICE[rabbitmq].RABBITMQ_DEFAULT_PASS)")],
+    url: "amqp://app:_env(SERVICE[rabbitmq].RABBITMQ_DEFAULT_PASS)@HOST",
+};
+
+fn known(database: Database) -> Option<&'static Known> {
+    match database {
+        Database::Postgresql => Some(&POSTGRESQL),
+        Database::Mysql => Some(&MYSQL),
+        Database::Redis => Some(&REDIS),
+        Database::Mongodb => Some(&MONGODB),
+        Database::Elasticsearch => Some(&ELASTICSEARCH),
+        Database::Rabbitmq => Some(&RABBITMQ),
+        Database::Glusterfs => None,
+    }
+}
+
+/// The file with its databases as services, whose files are below `state`. Its other services require them, and are told
+/// where they are; what a file says itself, and a service of the name of a database, stays as it is.
+#[must_use]
+pub fn with_databases(mut spec: Spec, state: &Path) -> Spec {
+    let mut added = Vec::new();
+    for known in spec.databases.iter().copied().filter_map(known) {
+        if spec.services.iter().any(|service| &*service.name == known.name) {
+            continue;
+        }
+        let Some(own) = known.own(state) else { continue };
+        spec.services.iter_mut().for_each(|service| known.tell(service));
+        added.push(own);
+    }
+    spec.services.extend(added);
+    spec
+}
+
+/// What is said of a file's databases that are not run.
+pub fn note(spec: &Spec, with: bool) -> Option<String> {
+    let left: Vec<&str> = spec
+        .databases
+        .iter()
+        .filter_map(|database| match known(*database) {
+            Some(known) => {
+                let is_there = with || spec.services.iter().any(|service| &*service.name == known.name);
+                (!is_there).then_some(known.name)
+            }
+            None => Some("glusterfs"),
+        })
+        .collect();
+    let (first, rest) = left.split_first()?;
+    let are = if rest.is_empty() { "is" } else { "are" };
+    let way_out = match rest {
+        [] if *first == "glusterfs" => "tell services in env_vars where it is",
+        _ => {
+            "fermata up --with-databases runs them as containers for development; otherwise tell services in env_vars \
+              where they are"
+        }
+    };
+    Some(format!("databases: {} {are} not run here; {way_out}", left.join(", ")))
+}
+
+impl Known {
+    fn own(&self, state: &Path) -> Option<Service> {
+        let data = state.join("databases").join(self.name).display().to_string();
+        let text = format!("version: 2\nservices:\n  {}: {}\n", self.name, self.service.replace("DATA", &data));
+        let mut own = fermata_spec::read(&text).spec?.services.into_iter().next()?;
+        own.ports.push(fermata_spec::Port { container: self.port, http: None, https: None, tcp: None, udp: None });
+        // Two at once would have the same files.
+        own.constraints.max_surge = fermata_spec::Share::Count(0);
+        own.constraints.max_unavailable = fermata_spec::Share::Count(1);
+        Some(own)
+    }
+
+    fn tell(&self, service: &mut Service) {
+        let host = match service.source {
+            Source::Command(_) => "127.0.0.1",
+            Source::Image { .. } | Source::Build { .. } => self.name,
+            Source::Running(_) => return,
+        };
+        service.requires.push(Arc::from(self.name));
+        let at = format!("{host}:{}", self.port);
+        let others = self.variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let all =
+            [("ADDRESS", host.to_owned()), ("PORT", self.port.to_string()), ("URL", self.url.replace("HOST", &at))];
+        for (name, value) in all.into_iter().chain(others) {
+            let name = format!("{}_{name}", self.name.to_uppercase());
+            if !service.env_vars.iter().any(|(each, _)| *each == name) {
+                service.env_vars.push((name, value));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(text: &str) -> Spec {
+        fermata_spec::read(text).spec.expect("a valid file")
+    }
+
+    const FILE: &str = "version: 2\nservices:\n  web: {image: web, env_vars: {REDIS_URL: mine}}\n  job: {command: job}\n  \
+                        elsewhere: {address: 10.0.0.5, ports: [{container: 1}]}\ndatabases: [redis, postgresql]\n";
+
+    #[test]
+    fn each_service_is_told_where_a_database_is_for_it() {
+        let spec = with_databases(spec(FILE), Path::new("/state"));
+        let told = |name: &str| -> Vec<String> {
+            let service = spec.services.iter().find(|service| &*service.name == name).unwrap();
+            service.env_vars.iter().map(|(name, value)| format!("{name}={value}")).collect()
+        };
+        assert_eq!(
+            told("web"),
+            [
+                "REDIS_URL=mine",
+                "REDIS_ADDRESS=redis",
+                "REDIS_PORT=6379",
+                "POSTGRESQL_ADDRESS=postgresql",
+                "POSTGRESQL_PORT=5432",
+                "POSTGRESQL_URL=postgresql://app:_env(SERVICE[postgresql].POSTGRES_PASSWORD)@postgresql:5432/app",
+                "POSTGRESQL_USERNAME=app",
+                "POSTGRESQL_PASSWORD=_env(SERVICE[postgresql].POSTGRES_PASSWORD)",
+                "POSTGRESQL_DATABASE=app",
+            ]
+        );
+        assert_eq!(
+            told("job")[..3],
+            ["REDIS_ADDRESS=127.0.0.1", "REDIS_PORT=6379", "REDIS_URL=redis://127.0.0.1:6379"]
+        );
+        assert_eq!(told("elsewhere"), [""; 0]);
+        let requires = |name: &str| spec.services.iter().find(|one| &*one.name == name).unwrap().requires.join(" ");
+        assert_eq!([requires("web"), requires("postgresql")], ["redis postgresql", ""].map(str::to_owned));
+    }
+
+    #[test]
+    fn every_database_is_a_valid_service() {
+        for database in [POSTGRESQL, MYSQL, REDIS, MONGODB, ELASTICSEARCH, RABBITMQ] {
+            let text =
+                format!("version: 2\nservices:\n  {}: {}\n", database.name, database.service.replace("DATA", "/d"));
+            let outcome = fermata_spec::read(&text);
+            let wrong: Vec<_> = outcome.diagnostics.iter().map(|one| one.render("f", &text, false)).collect();
+            assert_eq!(wrong, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_run_is_told() {
+        let file = spec(FILE);
+        assert_eq!(
+            note(&file, false).unwrap(),
+            "databases: redis, postgresql are not run here; fermata up --with-databases runs them as containers for \
+             development; otherwise tell services in env_vars where they are"
+        );
+        assert_eq!(note(&with_databases(file, Path::new("/state")), true), None);
+        let glusterfs = spec("version: 2\nservices: {web: {image: web}}\ndatabases: [glusterfs]\n");
+        assert_eq!(
+            note(&glusterfs, true).unwrap(),
+            "databases: glusterfs is not run here; tell services in env_vars where it is"
+        );
+    }
+}
