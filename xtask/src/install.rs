@@ -15,6 +15,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("caddy", "caddy"),
     ("cc", "gcc"),
     ("chromium", "chromium"),
+    ("docker-registry", "docker-registry"),
     ("dockerd", "docker.io"),
     ("haproxy", "haproxy"),
     ("ip", "iproute2"),

@@ -61,10 +61,12 @@ pub(super) fn run_as(args: &Run, role: Role) -> Result<Answer, Failure> {
     }
     let Some(Loaded { path, spec }) = file::load(args.file.as_deref())? else { return Ok(Answer::No) };
     let place = place(args, &path)?;
-    let note = databases::note(&spec, role.databases);
     let spec = role.of(&spec, &place).map_err(no)?;
+    let note = databases::note(&spec);
     if args.dry_run {
-        note.iter().for_each(|note| anstream::eprintln!("note: {note}"));
+        if let Some(note) = &note {
+            anstream::eprintln!("note: {note}");
+        }
         let plan = app::plan(&spec, &place).map_err(no)?;
         anstream::println!("{plan}");
         for port in public_ports(&spec) {

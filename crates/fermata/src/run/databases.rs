@@ -109,13 +109,13 @@ pub fn with_databases(mut spec: Spec, state: &Path) -> Spec {
 }
 
 /// What is said of a file's databases that are not run.
-pub fn note(spec: &Spec, with: bool) -> Option<String> {
+pub fn note(spec: &Spec) -> Option<String> {
     let left: Vec<&str> = spec
         .databases
         .iter()
         .filter_map(|database| match known(*database) {
             Some(known) => {
-                let is_there = with || spec.services.iter().any(|service| &*service.name == known.name);
+                let is_there = spec.services.iter().any(|service| &*service.name == known.name);
                 (!is_there).then_some(known.name)
             }
             None => Some("glusterfs"),
@@ -221,14 +221,14 @@ mod tests {
     fn what_is_not_run_is_told() {
         let file = spec(FILE);
         assert_eq!(
-            note(&file, false).unwrap(),
+            note(&file).unwrap(),
             "databases: redis, postgresql are not run here; fermata up --with-databases runs them as containers for \
              development; otherwise tell services in env_vars where they are"
         );
-        assert_eq!(note(&with_databases(file, Path::new("/state")), true), None);
+        assert_eq!(note(&with_databases(file, Path::new("/state"))), None);
         let glusterfs = spec("version: 2\nservices: {web: {image: web}}\ndatabases: [glusterfs]\n");
         assert_eq!(
-            note(&glusterfs, true).unwrap(),
+            note(&glusterfs).unwrap(),
             "databases: glusterfs is not run here; tell services in env_vars where it is"
         );
     }

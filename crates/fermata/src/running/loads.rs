@@ -37,7 +37,7 @@ impl Loads {
         let look = match self.looks.get(name).filter(|before| before.cpu <= cpu) {
             Some(before) if now.duration_since(before.at) < CLOSE => *before,
             Some(before) => {
-                let share = (cpu - before.cpu).as_secs_f32() / now.duration_since(before.at).as_secs_f32();
+                let share = cpu.saturating_sub(before.cpu).as_secs_f32() / now.duration_since(before.at).as_secs_f32();
                 Look { at: now, cpu, share }
             }
             // It is another run of the instance, or nobody has looked yet.

@@ -6,9 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use bollard::auth::DockerCredentials;
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder,
+    CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder, PushImageOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::TryStreamExt;
@@ -102,6 +104,32 @@ impl Engine {
             output(Command::new("strip").arg("-o").arg(root.join("fermata")).arg(program));
         }
         root
+    }
+
+    /// Gives an image to a registry under another name, and forgets that name.
+    pub(crate) fn push(&self, image: &str, name: &str, (user, password): (&str, &str)) {
+        let (repository, tag) = name.rsplit_once(':').unwrap();
+        let credentials = DockerCredentials {
+            username: Some(user.to_owned()),
+            password: Some(password.to_owned()),
+            ..DockerCredentials::default()
+        };
+        let named = TagImageOptionsBuilder::default().repo(repository).tag(tag).build();
+        let pushed = PushImageOptionsBuilder::default().tag(tag).build();
+        self.runtime.block_on(async {
+            self.docker.tag_image(image, Some(named)).await.expect("an image gets another name");
+            let steps = self.docker.push_image(repository, Some(pushed), Some(credentials));
+            steps.try_collect::<Vec<_>>().await.expect("the registry takes an image");
+        });
+        self.remove_image(name);
+        // Else its layers are here already, and nothing is left to pull.
+        self.remove_image(image);
+    }
+
+    pub(crate) fn remove_image(&self, name: &str) {
+        self.runtime
+            .block_on(self.docker.remove_image(name, None::<RemoveImageOptions>, None))
+            .expect("an image can be removed");
     }
 
     /// Stops the engine and starts it again: its containers end with it.

@@ -5,9 +5,11 @@
 mod support;
 
 mod adoption;
+mod bounds;
 mod build;
 mod databases;
 mod engine;
 mod obstacles;
+mod registry;
 mod story;
 mod upgrade;

@@ -71,5 +71,10 @@ fn an_instance_that_ends_after_a_while_is_started_again(house: &House) {
     happened(&fermata, "web.1 is ready", 2);
     let instance = fermata.status()["services"][0]["instances"][0].clone();
     assert_eq!((&instance["state"], &instance["restarts"]), (&"ready".into(), &1.into()));
+    assert_eq!((&instance["health"], &instance["reason"]), (&"passing".into(), &serde_json::Value::Null));
+    assert!(instance["memory"].as_u64().unwrap() > 100_000, "{instance}");
+    until("its share of a CPU is known", || {
+        fermata.status()["services"][0]["instances"][0]["cpu"].as_f64().is_some_and(|share| share >= 0.0)
+    });
     assert_eq!(fermata.stop().code, Some(0));
 }

@@ -40,6 +40,9 @@ fn an_instance_gets_traffic_while_its_ready_check_passes(house: &House) {
     fermata.folder.write("status", "404");
     let why = happened(&fermata, "web.1 is not ready", 1);
     assert_eq!(why, format!("web.1 is not ready: GET /healthz at {at} answered 404"));
+    let instance = fermata.status()["services"][0]["instances"][0].clone();
+    assert_eq!(instance["health"], "failing");
+    assert_eq!(instance["reason"], format!("GET /healthz at {at} answered 404"));
     assert_eq!(status_of(http), 503);
     fermata.folder.write("status", "302");
     happened(&fermata, "web.1 is ready", 2);

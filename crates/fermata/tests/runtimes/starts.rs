@@ -1,13 +1,36 @@
 //! How instances are started, in which order, with what, and how they are heard.
 
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
+
 use crate::house::{House, Service, events, happened, lines_of};
-use crate::support::{Process, free_port, until};
+use crate::support::{PATIENCE, Process, free_port, until};
 
 super::in_both!(
     a_program_gets_its_variables_its_ports_and_its_folder,
     services_start_once_those_that_they_require_are_ready_and_stop_before_them,
     what_instances_write_is_heard_with_their_names_and_followed,
+    raw_tcp_and_udp_ports_reach_an_instance,
 );
+
+/// Says back what it gets at a TCP and at a UDP port.
+const SAY_BACK: &str = r#"
+import os, signal, socket, sys, threading
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
+udp.bind((os.environ["HOST"], int(sys.argv[2])))
+tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+tcp.bind((os.environ["HOST"], int(sys.argv[1])))
+def datagrams():
+    while True:
+        udp.sendto(*udp.recvfrom(2000))
+threading.Thread(target=datagrams, daemon=True).start()
+tcp.listen()
+while True:
+    client = tcp.accept()[0]
+    client.sendall(client.recv(2000))
+    client.close()
+"#;
 
 const WAIT: &str = "trap exit TERM\nwhile :; do sleep 0.1; done\n";
 
@@ -84,5 +107,27 @@ fn what_instances_write_is_heard_with_their_names_and_followed(house: &House) {
     for who in ["one", "two"] {
         follower.wait_for("what is written now", |line| line == format!("{who}.1        │ more"));
     }
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+fn raw_tcp_and_udp_ports_reach_an_instance(house: &House) {
+    let [inside_tcp, inside_udp, tcp, udp] = [free_port(), free_port(), free_port(), free_port()];
+    let folder = House::folder();
+    folder.write("say-back", SAY_BACK);
+    let command = format!("python3 say-back $(PORT_{inside_tcp}) $(PORT_{inside_udp})");
+    let ports = format!("ports: [{{container: {inside_tcp}, tcp: {tcp}}}, {{container: {inside_udp}, udp: {udp}}}]");
+    house.write(&folder, &[Service::new("raw", &command, ports)]);
+    let fermata = house.up(folder);
+    let mut stream = TcpStream::connect(("127.0.0.1", tcp)).unwrap();
+    stream.write_all(b"over tcp").unwrap();
+    let mut back = String::new();
+    stream.read_to_string(&mut back).unwrap();
+    assert_eq!(back, "over tcp");
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.send_to(b"over udp", ("127.0.0.1", udp)).unwrap();
+    let mut bytes = [0; 100];
+    let length = socket.recv(&mut bytes).unwrap();
+    assert_eq!(&bytes[..length], b"over udp");
     assert_eq!(fermata.stop().code, Some(0));
 }

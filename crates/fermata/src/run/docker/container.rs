@@ -72,6 +72,7 @@ impl Container {
         let image = image.id.unwrap_or_else(|| plan.image.name().to_owned());
         let recipe = Recipe::of(service, plan, &instance.ports, &image, engine.reach);
         let inside = |words: &Vec<Value>| service.words_inside(words, &instance.ports);
+        make_folders(engine, plan)?;
         let (id, origin) = match find(engine, &recipe, &instance.name).await? {
             Some((id, up)) => (id, Origin::Adopted(up)),
             None => (make(engine, &recipe, &instance.name).await?, Origin::Made),
@@ -307,6 +308,15 @@ async fn find(
     }
     remove(engine, &name).await?;
     Ok(None)
+}
+
+/// What of this machine is mounted and not there yet becomes a folder, as docker run(1) does it.
+fn make_folders(engine: &Engine, plan: &ContainerPlan) -> Result<(), String> {
+    let wanted = plan.mounts.iter().filter_map(|mount| mount.host.as_ref());
+    for path in wanted.filter(|path| engine.is_of_this_machine() && !path.exists()) {
+        std::fs::create_dir_all(path).map_err(|err| format!("its volume {} cannot be made: {err}", path.display()))?;
+    }
+    Ok(())
 }
 
 async fn make(engine: &Engine, recipe: &Recipe<'_>, instance: &InstanceName) -> Result<String, String> {

@@ -53,6 +53,11 @@ impl Engine {
         Ok(Engine { docker, host: host.into(), reach, making: Arc::default() })
     }
 
+    /// Whether paths mean to it what they mean here.
+    pub(super) fn is_of_this_machine(&self) -> bool {
+        self.host.starts_with("unix://")
+    }
+
     /// The same engine, for a request that takes as long as a container may take to end.
     pub(super) fn patient(&self, grace: Duration) -> Docker {
         self.docker.clone().with_timeout(grace + ENDS_WITHIN)
