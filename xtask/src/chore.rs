@@ -14,6 +14,7 @@ Usage: cargo xtask CHORE
       --quick      the sections that take seconds (default; also part of `test`)
       --all        every case, half an hour
       --bless      keep what was seen as the expected results
+  deb            make the Debian package and try its installation in an empty folder
   install        install what the tests need, and nothing else";
 
 /// One thing to do.
@@ -25,6 +26,8 @@ pub(crate) enum Chore {
     Install,
     /// Check the form of the code.
     Lint,
+    /// Make the Debian package.
+    Deb,
     /// Install, then test.
     Test {
         /// Arguments for the test runner.
@@ -79,6 +82,7 @@ impl Chore {
             "help" | "--help" | "-h" => Chore::Help,
             "install" => Chore::Install,
             "lint" => Chore::Lint,
+            "deb" => Chore::Deb,
             "ci" => Chore::Ci,
             other => return Err(format!("there is no chore called {other}")),
         };

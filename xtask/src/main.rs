@@ -5,6 +5,7 @@
 
 mod chore;
 mod count;
+mod deb;
 mod install;
 mod lint;
 mod shell;
@@ -42,6 +43,7 @@ fn run(chore: &Chore) -> Outcome {
         }
         Chore::Install => install::everything(),
         Chore::Lint => lint::everything(),
+        Chore::Deb => deb::make(),
         Chore::Test { selection } => {
             install::everything()?;
             test::run(selection)

@@ -64,7 +64,7 @@ const ELASTICSEARCH: Known = Known {
     port: 9200,
     service: "{image: 'elasticsearch:8.17.0', \
               env_vars: {discovery.type: single-node, xpack.security.enabled: 'false', ES_JAVA_OPTS: -Xms512m -Xmx512m}, \
-              health: {ready: {type: http, endpoint: /, initial_delay: 0, period: 2}}}",
+              health: {ready: {type: http, endpoint: /, port: 9200, initial_delay: 0, period: 2}}}",
     variables: &[],
     url: "http://HOST",
 };

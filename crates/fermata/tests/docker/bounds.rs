@@ -11,7 +11,10 @@ const BARE: &str = "fermata-test:bare";
 fn a_container_runs_within_what_the_file_says() {
     let engine = Engine::start();
     engine.import_bare(BARE);
-    let folder = Folder::new(&format!(
+    let folder = Folder::new("");
+    let site = folder.path().canonicalize().unwrap();
+    let site = site.display();
+    let service_yml = format!(
         "
 version: 2
 services:
@@ -20,7 +23,7 @@ services:
     command: sh /data/look
     work_dir: /tmp
     stop_grace: 2
-    volumes: [\"/usr:/usr:ro\", \"./data:/data:ro\", \"./fresh/folder:/fresh\", {{empty_dir: {{}}, mount_path: /own}}]
+    volumes: [\"/usr:/usr:ro\", \"{site}/data:/data:ro\", \"{site}/fresh/folder:/fresh\", \"{site}/not/there/yet:/made\", {{empty_dir: {{}}, mount_path: /own}}]
     security_context: {{run_as_user: 1000, run_as_group: 1001, supplemental_groups: [1002]}}
     constraints: {{resources: {{limits: {{memory: 64Mi, cpu: 500m}}, requests: {{memory: 32Mi}}}}}}
     post_start_command: sh -c 'echo begun by $(id -u) >> /fresh/notes'
@@ -30,10 +33,11 @@ services:
     command: sh -c 'while :; do sleep 1; done'
     stop_grace: 1
     volumes: [\"/usr:/usr:ro\"]
-    security_context: {{host_network: true, host_ipc: true, host_pid: true, privileged: true}}
+    security_context: {{host_network: true, host_ipc: true, host_pid: true}}
 gateway: {{bind: [127.0.0.1]}}
 "
-    ));
+    );
+    folder.write("service.yml", &service_yml);
     std::fs::create_dir_all(folder.path().join("data")).unwrap();
     std::fs::create_dir_all(folder.path().join("fresh/folder")).unwrap();
     std::os::unix::fs::chown(folder.path().join("fresh/folder"), Some(1000), None).unwrap();
@@ -66,7 +70,7 @@ gateway: {{bind: [127.0.0.1]}}
     let restarts = web.restart_policy.and_then(|policy| policy.name).map(|name| name.to_string());
     assert!(restarts.is_none_or(|name| ["", "no"].contains(&name.as_str())), "Fermata alone decides when");
     let host = of("host");
-    assert_eq!((host.privileged, host.network_mode.as_deref()), (Some(true), Some("host")));
+    assert_eq!(host.network_mode.as_deref(), Some("host"));
     assert_eq!((host.ipc_mode.as_deref(), host.pid_mode.as_deref()), (Some("host"), Some("host")));
 
     let Fermata { mut process, folder } = fermata;

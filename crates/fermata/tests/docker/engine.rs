@@ -3,14 +3,15 @@
 
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use bollard::auth::DockerCredentials;
-use bollard::models::{ContainerInspectResponse, ContainerSummary};
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse, ContainerSummary, HostConfig};
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder, PushImageOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder,
+    BuildImageOptionsBuilder, CreateContainerOptions, CreateImageOptionsBuilder, ListContainersOptionsBuilder,
+    ListNetworksOptionsBuilder, PushImageOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions,
+    TagImageOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::TryStreamExt;
@@ -71,6 +72,43 @@ impl Engine {
             std::os::unix::fs::symlink(format!("usr/{folder}"), root.join(folder)).unwrap();
         }
         self.import_tar(name, output(Command::new("tar").arg("-C").arg(root).args(["-c", "."])), &[]);
+    }
+
+    /// Makes an image of a folder.
+    pub(crate) fn import_folder(&self, name: &str, folder: &Path) {
+        self.import_tar(name, output(Command::new("tar").arg("-C").arg(folder).args(["-c", "."])), &[]);
+    }
+
+    /// Builds an image from a Dockerfile alone.
+    pub(crate) fn build(&self, name: &str, dockerfile: &str) {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
+        let tar = output(Command::new("tar").arg("-C").arg(folder.path()).args(["-c", "."]));
+        let options = BuildImageOptionsBuilder::default().t(name).build();
+        let steps = self.docker.build_image(options, None, Some(bollard::body_full(tar.into())));
+        let steps = self.runtime.block_on(steps.try_collect::<Vec<_>>());
+        let steps = steps.expect("the engine builds");
+        let said: String = steps.iter().filter_map(|step| step.stream.as_deref()).collect();
+        assert!(said.contains("Successfully tagged"), "{said}");
+    }
+
+    /// Runs an image without a network, with these folders of the machine mounted.
+    pub(crate) fn run(&self, image: &str, binds: &[&str]) -> String {
+        let host = HostConfig {
+            binds: Some(binds.iter().map(|&bind| bind.to_owned()).collect()),
+            network_mode: Some("none".to_owned()),
+            ..HostConfig::default()
+        };
+        let body = ContainerCreateBody {
+            image: Some(image.to_owned()),
+            host_config: Some(host),
+            ..ContainerCreateBody::default()
+        };
+        self.runtime.block_on(async {
+            let id = self.docker.create_container(None::<CreateContainerOptions>, body).await.unwrap().id;
+            self.docker.start_container(&id, None).await.unwrap();
+            id
+        })
     }
 
     fn import_tar(&self, name: &str, tar: Vec<u8>, changes: &[&str]) {

@@ -9,6 +9,7 @@ mod bounds;
 mod build;
 mod databases;
 mod engine;
+mod image;
 mod obstacles;
 mod registry;
 mod story;

@@ -55,7 +55,7 @@ fn images_of_a_private_registry_are_pulled_for_those_who_have_logged_in() {
 
     let mut anna = up(&engine, &folder, &format!("{{\"auths\": {{\"{address}\": {{\"auth\": \"{ANNA}\"}}}}}}"));
     anna.wait_for("that it pulls", |line| line.ends_with(&format!("web: pulling {image}")));
-    anna.wait_for("how far it is", |line| line.ends_with(&format!("web: pulling {image}: 100 %")));
+    anna.wait_for("that it has it", |line| line.ends_with(&format!("web: pulled {image}")));
     anna.wait_for("that it is ready", |line| line.starts_with("ready"));
     anna.signal(rustix::process::Signal::TERM);
     assert_eq!(anna.wait().code(), Some(0));

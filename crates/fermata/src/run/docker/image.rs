@@ -70,6 +70,7 @@ impl Engine {
                 tell(format!("pulling {name}: {percent} %"));
             }
         }
+        tell(format!("pulled {name}"));
         Ok(())
     }
 }

@@ -249,6 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn only_what_the_file_says_is_privileged() {
+        let privileged = |said: Option<bool>| {
+            let mut service = service("web:1", "green");
+            let Housing::Container(plan) = &service.housing else { unreachable!() };
+            let security = SecurityContext { privileged: said, ..SecurityContext::default() };
+            service.housing = Housing::Container(Arc::new(ContainerPlan { security, ..ContainerPlan::clone(plan) }));
+            let Housing::Container(plan) = &service.housing else { unreachable!() };
+            let one = &service.instances[0];
+            let body = Recipe::of(&service, plan, &one.ports, "sha256:00", Reach::Address).body(&one.name);
+            body.host_config.unwrap().privileged
+        };
+        assert_eq!([privileged(None), privileged(Some(true))], [None, Some(true)]);
+    }
+
+    #[test]
     fn a_digest_is_the_same_with_every_build_and_another_when_the_container_would_be() {
         let known = digest_of(&service("web:1", "green"), "sha256:00");
         // Another value here replaces every container of everybody once, when they upgrade.
