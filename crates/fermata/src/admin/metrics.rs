@@ -1,5 +1,7 @@
 //! The state of everything as metrics (`OpenMetrics` 1.0), made anew for each scrape. Pure: a status in, text out.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -81,10 +83,14 @@ fn services(status: &Status, registry: &mut Registry) {
     let live = Family::<Instance, Gauge>::default();
     let up = Family::<Instance, Gauge>::default();
     let restarts = Family::<Instance, Counter>::default();
+    let cpu = Family::<Instance, Gauge<f64, AtomicU64>>::default();
+    let memory = Family::<Instance, Gauge>::default();
     registry.register("service_tunnels", "Tunnels of a service that live now", tunnels.clone());
     registry.register("instance_live", "Requests and tunnels that use an instance now", live.clone());
     registry.register("instance_ready", "Whether an instance gets traffic", up.clone());
     registry.register("instance_restarts", "How often an instance was started again", restarts.clone());
+    registry.register("instance_cpu", "How much of a CPU an instance uses, 1 for a whole one", cpu.clone());
+    registry.register("instance_memory_bytes", "Memory that an instance holds", memory.clone());
     for service in &status.services {
         tunnels.get_or_create(&Service { service: service.name.clone() }).set(i64::from(service.tunnels));
         for instance in &service.instances {
@@ -92,6 +98,12 @@ fn services(status: &Status, registry: &mut Registry) {
             live.get_or_create(&label).set(i64::from(instance.live));
             up.get_or_create(&label).set(i64::from(matches!(instance.state.as_str(), "ready" | "external")));
             restarts.get_or_create(&label).inc_by(u64::from(instance.restarts));
+            if let Some(share) = instance.cpu {
+                cpu.get_or_create(&label).set(f64::from(share));
+            }
+            if let Some(bytes) = instance.memory {
+                memory.get_or_create(&label).set(bytes.cast_signed());
+            }
         }
     }
 }
@@ -112,7 +124,9 @@ mod tests {
                 "fermata_build_info{version=\"1.2.3\"} 1",
                 "fermata_bytes_total{from=\"client\"} 120",
                 "fermata_bytes_total{from=\"service\"} 340",
+                "fermata_instance_cpu{service=\"web\",instance=\"web.1\"} 0.125",
                 "fermata_instance_live{service=\"web\",instance=\"web.1\"} 7",
+                "fermata_instance_memory_bytes{service=\"web\",instance=\"web.1\"} 12345678",
                 "fermata_instance_ready{service=\"web\",instance=\"web.1\"} 1",
                 "fermata_instance_restarts_total{service=\"web\",instance=\"web.1\"} 1",
                 "fermata_messages_total{from=\"client\"} 3",

@@ -13,7 +13,7 @@ struct Known {
     /// Its name in the file, and its host name.
     name: &'static str,
     port: u16,
-    /// Its service, but for its name and port. `DATA` is where its files stay.
+    /// Its service as it stands in a file, but for its name and port. `DATA` is where its files stay.
     service: &'static str,
     /// What others get beside the address, as names and references.
     variables: &'static [(&'static str, &'static str)],
@@ -24,9 +24,13 @@ struct Known {
 const POSTGRESQL: Known = Known {
     name: "postgresql",
     port: 5432,
-    service: "{image: 'postgres:17', volumes: ['DATA:/var/lib/postgresql/data'], stop_grace: 30, \
-              env_vars: {POSTGRES_USER: app, POSTGRES_PASSWORD: AUTO_GENERATE_24, POSTGRES_DB: app}, \
-              health: {ready: {type: exec, command: pg_isready -U app, initial_delay: 0, period: 1, timeout: 10}}}",
+    service: "
+    image: postgres:17
+    volumes: ['DATA:/var/lib/postgresql/data']
+    stop_grace: 30
+    env_vars: {POSTGRES_USER: app, POSTGRES_PASSWORD: AUTO_GENERATE_24, POSTGRES_DB: app}
+    health: {ready: {type: exec, command: pg_isready -U app, initial_delay: 0, period: 1, timeout: 10}}
+",
     variables: &[("USERNAME", "app"), ("PASSWORD", "_env(SERVICE[postgresql].POSTGRES_PASSWORD)"), ("DATABASE", "app")],
     url: "postgresql://app:_env(SERVICE[postgresql].POSTGRES_PASSWORD)@HOST/app",
 };
@@ -34,11 +38,17 @@ const POSTGRESQL: Known = Known {
 const MYSQL: Known = Known {
     name: "mysql",
     port: 3306,
-    service: "{image: 'mysql:8.4', volumes: ['DATA:/var/lib/mysql'], stop_grace: 30, \
-              env_vars: {MYSQL_USER: app, MYSQL_PASSWORD: AUTO_GENERATE_24, MYSQL_DATABASE: app, \
-              MYSQL_RANDOM_ROOT_PASSWORD: 'yes'}, \
-              health: {ready: {type: exec, command: 'mysqladmin ping -h 127.0.0.1', initial_delay: 0, period: 1, \
-              timeout: 10}}}",
+    service: "
+    image: mysql:8.4
+    volumes: ['DATA:/var/lib/mysql']
+    stop_grace: 30
+    env_vars:
+      MYSQL_USER: app
+      MYSQL_PASSWORD: AUTO_GENERATE_24
+      MYSQL_DATABASE: app
+      MYSQL_RANDOM_ROOT_PASSWORD: 'yes'
+    health: {ready: {type: exec, command: mysqladmin ping -h 127.0.0.1, initial_delay: 0, period: 1, timeout: 10}}
+",
     variables: &[("USERNAME", "app"), ("PASSWORD", "_env(SERVICE[mysql].MYSQL_PASSWORD)"), ("DATABASE", "app")],
     url: "mysql://app:_env(SERVICE[mysql].MYSQL_PASSWORD)@HOST/app",
 };
@@ -46,7 +56,10 @@ const MYSQL: Known = Known {
 const REDIS: Known = Known {
     name: "redis",
     port: 6379,
-    service: "{image: 'redis:7', volumes: ['DATA:/data']}",
+    service: "
+    image: redis:7
+    volumes: ['DATA:/data']
+",
     variables: &[],
     url: "redis://HOST",
 };
@@ -54,7 +67,11 @@ const REDIS: Known = Known {
 const MONGODB: Known = Known {
     name: "mongodb",
     port: 27017,
-    service: "{image: 'mongo:7', volumes: ['DATA:/data/db'], stop_grace: 30}",
+    service: "
+    image: mongo:7
+    volumes: ['DATA:/data/db']
+    stop_grace: 30
+",
     variables: &[],
     url: "mongodb://HOST",
 };
@@ -62,9 +79,11 @@ const MONGODB: Known = Known {
 const ELASTICSEARCH: Known = Known {
     name: "elasticsearch",
     port: 9200,
-    service: "{image: 'elasticsearch:8.17.0', \
-              env_vars: {discovery.type: single-node, xpack.security.enabled: 'false', ES_JAVA_OPTS: -Xms512m -Xmx512m}, \
-              health: {ready: {type: http, endpoint: /, port: 9200, initial_delay: 0, period: 2}}}",
+    service: "
+    image: elasticsearch:8.17.0
+    env_vars: {discovery.type: single-node, xpack.security.enabled: 'false', ES_JAVA_OPTS: -Xms512m -Xmx512m}
+    health: {ready: {type: http, endpoint: /, initial_delay: 0, period: 2}}
+",
     variables: &[],
     url: "http://HOST",
 };
@@ -72,9 +91,15 @@ const ELASTICSEARCH: Known = Known {
 const RABBITMQ: Known = Known {
     name: "rabbitmq",
     port: 5672,
-    service: "{image: 'rabbitmq:4', volumes: ['DATA:/var/lib/rabbitmq'], stop_grace: 30, \
-              env_vars: {RABBITMQ_DEFAULT_USER: app, RABBITMQ_DEFAULT_PASS: AUTO_GENERATE_24, \
-              RABBITMQ_NODENAME: rabbit@localhost}}",
+    service: "
+    image: rabbitmq:4
+    volumes: ['DATA:/var/lib/rabbitmq']
+    stop_grace: 30
+    env_vars:
+      RABBITMQ_DEFAULT_USER: app
+      RABBITMQ_DEFAULT_PASS: AUTO_GENERATE_24
+      RABBITMQ_NODENAME: rabbit@localhost
+",
     variables: &[("USERNAME", "app"), ("PASSWORD", "_env(SERVICE[rabbitmq].RABBITMQ_DEFAULT_PASS)")],
     url: "amqp://app:_env(SERVICE[rabbitmq].RABBITMQ_DEFAULT_PASS)@HOST",
 };
@@ -134,11 +159,15 @@ pub fn note(spec: &Spec) -> Option<String> {
 }
 
 impl Known {
+    /// A service.yml with it alone.
+    fn file(&self, data: &str) -> String {
+        let service = self.service.replace("DATA", data);
+        format!("version: 2\nservices:\n  {}:\n    ports: [{{container: {}}}]{service}", self.name, self.port)
+    }
+
     fn own(&self, state: &Path) -> Option<Service> {
         let data = state.join("databases").join(self.name).display().to_string();
-        let text = format!("version: 2\nservices:\n  {}: {}\n", self.name, self.service.replace("DATA", &data));
-        let mut own = fermata_spec::read(&text).spec?.services.into_iter().next()?;
-        own.ports.push(fermata_spec::Port { container: self.port, http: None, https: None, tcp: None, udp: None });
+        let mut own = fermata_spec::read(&self.file(&data)).spec?.services.into_iter().next()?;
         // Two at once would have the same files.
         own.constraints.max_surge = fermata_spec::Share::Count(0);
         own.constraints.max_unavailable = fermata_spec::Share::Count(1);
@@ -149,7 +178,7 @@ impl Known {
         let host = match service.source {
             Source::Command(_) => "127.0.0.1",
             Source::Image { .. } | Source::Build { .. } => self.name,
-            Source::Running(_) => return,
+            Source::Running(_) | Source::Servers(_) => return,
         };
         service.requires.push(Arc::from(self.name));
         let at = format!("{host}:{}", self.port);
@@ -209,8 +238,7 @@ mod tests {
     #[test]
     fn every_database_is_a_valid_service() {
         for database in [POSTGRESQL, MYSQL, REDIS, MONGODB, ELASTICSEARCH, RABBITMQ] {
-            let text =
-                format!("version: 2\nservices:\n  {}: {}\n", database.name, database.service.replace("DATA", "/d"));
+            let text = database.file("/d");
             let outcome = fermata_spec::read(&text);
             let wrong: Vec<_> = outcome.diagnostics.iter().map(|one| one.render("f", &text, false)).collect();
             assert_eq!(wrong, [""; 0]);
