@@ -178,7 +178,8 @@ impl Known {
         let host = match service.source {
             Source::Command(_) => "127.0.0.1",
             Source::Image { .. } | Source::Build { .. } => self.name,
-            Source::Running(_) | Source::Servers(_) => return,
+            // It runs elsewhere already.
+            _ => return,
         };
         service.requires.push(Arc::from(self.name));
         let at = format!("{host}:{}", self.port);

@@ -124,7 +124,14 @@ impl Running {
                 Standing::Away => "not ready",
                 Standing::Leaving => "stopping",
             };
-            let seen = Seen { service: service.clone(), state, address: addresses.join(" "), since: None, restarts: 0 };
+            let seen = Seen {
+                service: service.clone(),
+                state,
+                address: addresses.join(" "),
+                since: None,
+                restarts: 0,
+                reason: None,
+            };
             now.insert(one.instance_of(service).to_string(), seen);
         }
         let state =

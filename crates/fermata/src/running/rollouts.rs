@@ -98,7 +98,11 @@ impl Running {
     pub(super) async fn replace(&mut self, plan: ServicePlan, what: String, asking: Option<Asking>) {
         let (name, old) = (plan.name.clone(), self.living(&plan.name));
         let Some(service) = self.spec.services.iter().find(|service| service.name == name) else { return };
-        let pace = Pace::of(&service.constraints, plan.instances.len());
+        let pace = match &plan.housing {
+            // Two cannot be at one port of the machine.
+            Housing::Container(container) if container.published => Pace::OldFirst(1),
+            _ => Pace::of(&service.constraints, plan.instances.len()),
+        };
         let drain = service.websocket.drain;
         let close = Arc::new(Close::new(Code::RESTART, "the service restarts"));
         let rollout = Rollout::new(name.clone(), old, plan.instances.len(), pace);

@@ -41,6 +41,10 @@ gateway: {{bind: [127.0.0.1]}}
     let data = fermata.folder.path().canonicalize().unwrap().join("state/databases/redis");
     assert_eq!(mounts[0].source.as_deref(), Some(data.to_str().unwrap()));
 
+    // There is one port for it: the old one goes first.
+    let redeployed = engine.command(&fermata.folder, &["redeploy", "redis"]).output().unwrap();
+    assert_eq!(redeployed.status.code(), Some(0), "{redeployed:?}");
+
     // What was drawn is kept, and so nothing has changed.
     let before = engine.ids();
     let kept = engine.command(&fermata.folder, &["stop", "--keep"]).output().unwrap();
