@@ -9,7 +9,14 @@ use super::ending::Cause;
 use super::slot::{BOTH, Carries, Tunnel, mask};
 use super::tick::Tick;
 
-const NO_PONG: Close = Close::new(Code::GOING_AWAY, "the other side does not answer");
+/// A service is told that its client is gone, a client that its service has failed.
+const fn no_pong(dead: Side) -> Close {
+    match dead {
+        Side::Client => Close::new(Code::GOING_AWAY, "the other side does not answer"),
+        Side::Service => Close::new(Code::SERVER_ERROR, "the service does not answer"),
+    }
+}
+
 const IDLE: Close = Close::new(Code::GOING_AWAY, "no message for too long");
 
 impl Tunnel {
@@ -73,7 +80,7 @@ impl Tunnel {
     /// A side that doesn't answer is reset; the other is told.
     fn dead(&mut self, side: Side, now: Tick, scratch: &mut Scratch) -> Option<Tick> {
         let Carries::WebSocket(relay) = &mut self.carries else { return None };
-        let frame = relay.close_now(side.other(), &NO_PONG, mask());
+        let frame = relay.close_now(side.other(), &no_pong(side), mask());
         self.because(Cause::NoPong(side));
         self.end(side).reset();
         self.say(side.other(), frame, scratch);

@@ -117,7 +117,7 @@ fn a_client_that_does_not_answer_is_reset_and_its_service_told_1001() {
 }
 
 #[test]
-fn a_service_that_does_not_answer_is_reset_and_its_client_told_1001() {
+fn a_service_that_does_not_answer_is_reset_and_its_client_told_1011() {
     let mut world = world();
     world.open(Wiring::TLS, Kind::WebSocket);
     world.pass(SECOND * 25);
@@ -129,10 +129,10 @@ fn a_service_that_does_not_answer_is_reset_and_its_client_told_1001() {
     world.pass(SECOND * 20);
     world.until("both ends", |held| held.client.end.is_some() && held.service.end.is_some());
     assert_eq!((world.client().end, world.service().end), (Some(End::Finished), Some(End::Reset)));
-    assert_eq!(other_frames(world.client()), [Frame::close(1001, "the other side does not answer")]);
+    assert_eq!(other_frames(world.client()), [Frame::close(1011, "the service does not answer")]);
     world.client().finish();
     world.until_over();
-    assert_eq!(world.endings(), [(("service-no-pong", 1001), 1)].into());
+    assert_eq!(world.endings(), [(("service-no-pong", 1011), 1)].into());
 }
 
 #[test]
