@@ -5,7 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fermata_spec::Spec;
+use fermata_spec::{ServerTls, Source, Spec};
+use rustls_pki_types::ServerName;
 
 use crate::acme;
 use crate::discovery::{self, Cluster, SERVICE_ACCOUNT};
@@ -13,6 +14,7 @@ use crate::limits;
 use crate::listening::Bound;
 use crate::net::BindError;
 use crate::public::{PublicPort, Scheme, public_ports};
+use crate::route::Secure;
 pub use crate::run::Drawn;
 use crate::run::{Caller, LockError, Plan, Problem};
 use crate::tls::{self, LoadError, Loaded};
@@ -92,6 +94,8 @@ pub struct Prepared {
     pub bound: Bound,
     /// Its certificates, read.
     pub certificates: Loaded,
+    /// TLS on the way to the servers of a load balancer.
+    pub secure: Option<Secure>,
     /// What somebody should look at.
     pub warnings: Vec<String>,
 }
@@ -105,8 +109,9 @@ impl Prepared {
         let mut warnings: Vec<String> = limits::check(&spec).into_iter().collect();
         let files = certificate_files(&spec, &ports, place, &mut warnings)?;
         let certificates = Loaded::read(&files).map_err(StartError::Certificate)?;
+        let secure = secure(&spec, place)?;
         let bound = Bound::new(&spec.gateway, &ports, before).map_err(StartError::Bind)?;
-        Ok(Prepared { spec, plan, cluster, ports, bound, certificates, warnings })
+        Ok(Prepared { spec, plan, cluster, ports, bound, certificates, secure, warnings })
     }
 }
 
@@ -118,6 +123,20 @@ fn cluster(spec: &Spec, plan: &Plan, place: &Place) -> Result<Option<Arc<Cluster
     let cluster = Cluster::of(&spec.kubernetes, &caller);
     let cluster = cluster.map_err(|error| StartError::System(format!("services.{}.endpoints: {error}", first.name)))?;
     Ok(Some(Arc::new(cluster)))
+}
+
+/// `server_tls` of a load balancer that runs.
+fn secure(spec: &Spec, place: &Place) -> Result<Option<Secure>, StartError> {
+    let servers = spec.services.iter().find_map(|service| match &service.source {
+        Source::Servers(balancer) => balancer.server_tls.as_ref(),
+        _ => None,
+    });
+    let Some(ServerTls { ca, name }) = servers else { return Ok(None) };
+    let problem = |why: String| StartError::System(format!("load_balancer.server_tls: {why}"));
+    let file = ca.as_ref().map(|ca| place.folder.join(ca));
+    let config = tls::client_config(file.as_deref()).map_err(problem)?;
+    let name = name.clone().map(ServerName::try_from).transpose().map_err(|error| problem(error.to_string()))?;
+    Ok(Some(Secure { config, name }))
 }
 
 /// Bytes for passwords: from the kernel (getrandom(2)).

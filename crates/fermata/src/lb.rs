@@ -73,7 +73,12 @@ fn ports(spec: &Spec, balancer: &LoadBalancer, obstacles: &mut Vec<Obstacle>) ->
             "give each a port of its own",
         )),
     };
-    let web = Port { container: own.http.server, websocket: Some(own.ws.server), ..NO_PORT };
+    let (requests, websockets) = if balancer.server_tls.is_some() {
+        (own.https.server, own.wss.server)
+    } else {
+        (own.http.server, own.ws.server)
+    };
+    let web = Port { container: requests, websocket: Some(websockets), ..NO_PORT };
     add("http", own.http.public, Port { http: Some(own.http.public), ..web });
     if ends_tls(spec) {
         add("https", own.https.public, Port { https: Some(own.https.public), ..web });

@@ -15,7 +15,7 @@ use std::time::Duration;
 use fermata_spec::{Address, Service, Source, Spec};
 
 use crate::net::proxy_version;
-use crate::route::{Endpoint, Guests, Hop, Lease, Manner, Pool, Route, Target};
+use crate::route::{Endpoint, Guests, Hop, Lease, Manner, Pool, Route, Secure, Target};
 use crate::run::Event;
 
 /// What a public port speaks.
@@ -224,8 +224,8 @@ impl Pools {
     }
 }
 
-/// The routes of a file, in its order.
-pub fn routes(spec: &Spec, pools: &Pools) -> Vec<(u16, Route)> {
+/// The routes of a file, in its order; `secure` is the way to the servers of a load balancer, where that is TLS.
+pub fn routes(spec: &Spec, pools: &Pools, secure: Option<&Secure>) -> Vec<(u16, Route)> {
     let mut routes = Vec::new();
     for service in &spec.services {
         let (limits, guests) = (Arc::new(service.websocket.clone()), pools.guests(&service.name));
@@ -242,7 +242,11 @@ pub fn routes(spec: &Spec, pools: &Pools) -> Vec<(u16, Route)> {
             let (limits, guests) = (limits.clone(), guests.clone());
             let proxy = service.proxy_protocol.map(proxy_version);
             let websocket = limits;
-            routes.push((public, Route { hosts, pool, manner, sticky, proxy, websocket, guests, websockets, hop }));
+            let secure = secure.filter(|_| hop == Hop::Gateway).cloned();
+            routes.push((
+                public,
+                Route { hosts, pool, manner, sticky, proxy, websocket, guests, websockets, hop, secure },
+            ));
         }
     }
     routes

@@ -281,10 +281,10 @@ impl Worker {
         let first = route.introduction(&visitor.way(&arrival));
         let mut request = handshake_for_service(request, visitor);
         leave_a_mark(route, request.headers_mut());
-        let mut attempts = Attempts::at(route, Asked::WebSocket, &wish);
+        let (mut attempts, secure) = (Attempts::at(route, Asked::WebSocket, &wish), route.secure.as_ref());
         let (lease, exchanged) = loop {
             let (lease, leg) =
-                attempts.connect(async |lease| dial(lease.target(), &first, patience.connect).await).await?;
+                attempts.connect(async |lease| dial(lease.target(), &first, secure, patience.connect).await).await?;
             match exchange(leg, &request, service, patience.answer).await {
                 Ok(exchanged) => break (lease, exchanged),
                 // A handshake may be repeated: nothing has been said in its tunnel.
@@ -325,7 +325,7 @@ impl Worker {
         let first = route.introduction(&arrival.way());
         let wish = Wish::of(peer);
         let mut attempts = Attempts::at(&route, Asked::Other, &wish);
-        match attempts.connect(async |lease| dial(lease.target(), &first, limit).await).await {
+        match attempts.connect(async |lease| dial(lease.target(), &first, None, limit).await).await {
             Ok((lease, service)) => {
                 let taken = Taken { lease, admission, place };
                 let card = self.card(arrival, &route, taken, Rules::default());

@@ -17,13 +17,14 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use tokio::time::Instant;
 
 use super::attempts::Attempts;
 use super::reply::{Body, Refusal, empty};
 use super::upload::Upload;
 use crate::net::dial;
-use crate::route::{Asked, Lease, Place, Route, Target, Wish};
+use crate::route::{Asked, Lease, Place, Route, Secure, Target, Wish};
 
 /// Kept connections per endpoint and thread.
 const KEPT: usize = 32;
@@ -39,7 +40,16 @@ pub struct Upstreams {
 
 struct Kept {
     sender: SendRequest<Body>,
+    /// By whom the other end was vouched for, where it is TLS: after a change of that it has to prove itself anew.
+    trust: Trust,
     since: Instant,
+}
+
+/// What a connection over TLS was verified by.
+type Trust = Option<Arc<ClientConfig>>;
+
+fn is_same(one: &Trust, other: &Trust) -> bool {
+    one.as_ref().map(Arc::as_ptr) == other.as_ref().map(Arc::as_ptr)
 }
 
 /// How long a service may take.
@@ -81,7 +91,10 @@ impl Upstreams {
         let mut wanted = if is_own { Age::Fresh } else { Age::Kept };
         let mut attempts = Attempts::at(route, Asked::Other, wish);
         loop {
-            let connect = async |lease: &Lease| self.connect(lease.target(), first, wanted, patience.connect).await;
+            let connect = async |lease: &Lease| {
+                let target = lease.target();
+                self.connect(target, first, route.secure.as_ref(), wanted, patience.connect).await
+            };
             let (lease, Connected { mut sender, age }) = attempts.connect(connect).await?;
             let again = (age == Age::Kept || attempts.has_other()).then(|| repeated(&request)).flatten();
             let sent = progress.answer_of(sender.try_send_request(request), patience.answer).await;
@@ -103,7 +116,8 @@ impl Upstreams {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
                     let (instance, target) = (lease.instance().clone(), lease.target().clone());
-                    let keep = (!is_own).then(|| (self.clone(), target, sender));
+                    let trust = route.secure.as_ref().map(|secure| secure.config.clone());
+                    let keep = (!is_own).then(|| (self.clone(), target, trust, sender));
                     let answer = Answer { body, held: Some((lease, place)), keep };
                     return Ok((instance, Response::from_parts(head, answer.boxed_unsync())));
                 }
@@ -130,13 +144,20 @@ impl Upstreams {
         }
     }
 
-    async fn connect(&self, target: &Target, first: &[u8], wanted: Age, limit: Duration) -> io::Result<Connected> {
+    async fn connect(
+        &self,
+        target: &Target,
+        first: &[u8],
+        secure: Option<&Secure>,
+        wanted: Age,
+        limit: Duration,
+    ) -> io::Result<Connected> {
         if wanted == Age::Kept
-            && let Some(sender) = self.take(target)
+            && let Some(sender) = self.take(target, &secure.map(|secure| secure.config.clone()))
         {
             return Ok(Connected { sender, age: Age::Kept });
         }
-        let leg = dial(target, first, limit).await?;
+        let leg = dial(target, first, secure, limit).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(leg)).await.map_err(io::Error::other)?;
         tokio::task::spawn_local(connection);
         Ok(Connected { sender, age: Age::Fresh })
@@ -146,21 +167,21 @@ impl Upstreams {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, target: &Target) -> Option<SendRequest<Body>> {
+    fn take(&self, target: &Target, trust: &Trust) -> Option<SendRequest<Body>> {
         let mut kept = self.kept();
         let there = kept.get_mut(target)?;
         // One that is not ready still takes the rest of an upload that was answered early.
         std::iter::from_fn(|| there.pop())
-            .find(|one| one.since.elapsed() < KEPT_FOR && one.sender.is_ready())
+            .find(|one| one.since.elapsed() < KEPT_FOR && one.sender.is_ready() && is_same(&one.trust, trust))
             .map(|one| one.sender)
     }
 
-    fn keep(&self, target: Target, sender: SendRequest<Body>) {
+    fn keep(&self, target: Target, trust: Trust, sender: SendRequest<Body>) {
         let mut kept = self.kept();
         let there = kept.entry(target).or_default();
         there.retain(|one| one.since.elapsed() < KEPT_FOR && !one.sender.is_closed());
         if there.len() < KEPT {
-            there.push(Kept { sender, since: Instant::now() });
+            there.push(Kept { sender, trust, since: Instant::now() });
         }
     }
 }
@@ -205,7 +226,7 @@ pub(super) fn unusable(service: &Arc<str>, problem: &str) -> Refusal {
 struct Answer {
     body: Incoming,
     held: Option<(Lease, Place)>,
-    keep: Option<(Arc<Upstreams>, Target, SendRequest<Body>)>,
+    keep: Option<(Arc<Upstreams>, Target, Trust, SendRequest<Body>)>,
 }
 
 impl HttpBody for Answer {
@@ -219,8 +240,8 @@ impl HttpBody for Answer {
         let polled = Pin::new(&mut self.body).poll_frame(task);
         if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
             self.held = None;
-            if let Some((upstreams, target, sender)) = self.keep.take() {
-                upstreams.keep(target, sender);
+            if let Some((upstreams, target, trust, sender)) = self.keep.take() {
+                upstreams.keep(target, trust, sender);
             }
         }
         polled
@@ -239,9 +260,9 @@ impl Drop for Answer {
     fn drop(&mut self) {
         // An empty body is never polled.
         if self.body.is_end_stream()
-            && let Some((upstreams, target, sender)) = self.keep.take()
+            && let Some((upstreams, target, trust, sender)) = self.keep.take()
         {
-            upstreams.keep(target, sender);
+            upstreams.keep(target, trust, sender);
         }
     }
 }

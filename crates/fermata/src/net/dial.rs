@@ -4,21 +4,36 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustls_pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, UnixStream, lookup_host};
 
 use super::leg::Leg;
 use super::listen::SOCKET_BUFFER;
-use crate::route::Target;
+use crate::route::{Secure, Target};
 
-/// Connects within `limit`; a name's addresses are tried one after the other. The connection begins with the bytes of `first`.
-pub async fn dial(target: &Target, first: &[u8], limit: Duration) -> io::Result<Leg> {
+/// Connects within `limit`; a name's addresses are tried one after the other. The connection begins with the bytes of `first`,
+/// and goes on over TLS where it has to be secure.
+pub async fn dial(target: &Target, first: &[u8], secure: Option<&Secure>, limit: Duration) -> io::Result<Leg> {
     let connected = async {
         let mut leg = reach(target).await?;
         leg.write_all(first).await?;
+        if let Some(secure) = secure {
+            leg.connect_tls(secure.config.clone(), name(target, secure)?).await?;
+        }
         Ok(leg)
     };
     tokio::time::timeout(limit, connected).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Who has to be there: whom the file names, or else the address.
+fn name(target: &Target, secure: &Secure) -> io::Result<ServerName<'static>> {
+    match (&secure.name, target) {
+        (Some(name), _) => Ok(name.clone()),
+        (None, Target::Ip(address)) => Ok(address.ip().to_canonical().into()),
+        (None, Target::Name(name, _)) => ServerName::try_from(name.clone()).map_err(io::Error::other),
+        (None, Target::Unix(_)) => Err(io::ErrorKind::Unsupported.into()),
+    }
 }
 
 async fn reach(target: &Target) -> io::Result<Leg> {

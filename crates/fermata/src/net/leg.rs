@@ -11,7 +11,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use rustls::ServerConfig;
+use rustls::{ClientConfig, ServerConfig};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -72,6 +73,12 @@ impl Leg {
     /// Does TLS as a server over this leg. After a failure the alert has been sent.
     pub async fn accept_tls(&mut self, config: Arc<ServerConfig>) -> io::Result<()> {
         let session = Session::server(config).map_err(io::Error::other)?;
+        self.handshake(session).await
+    }
+
+    /// Does TLS as a client over this leg.
+    pub async fn connect_tls(&mut self, config: Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<()> {
+        let session = Session::client(config, name).map_err(io::Error::other)?;
         self.handshake(session).await
     }
 

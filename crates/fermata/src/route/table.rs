@@ -8,6 +8,8 @@ use std::time::Instant;
 use fermata_spec::{Gateway, HostPattern, Sticky, WebSocket};
 use fermata_wire::proxy;
 use http::header::{HeaderMap, SET_COOKIE};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 
 use super::admission::Guests;
 use super::endpoint::Lease;
@@ -35,6 +37,17 @@ pub struct Route {
     pub websockets: Option<Arc<Pool>>,
     /// Who is at the other end.
     pub hop: Hop,
+    /// TLS on the way there.
+    pub secure: Option<Secure>,
+}
+
+/// TLS on the way to endpoints.
+#[derive(Debug, Clone)]
+pub struct Secure {
+    /// Whom to trust.
+    pub config: Arc<ClientConfig>,
+    /// Whom their certificates have to name; each its own address, where nothing is said.
+    pub name: Option<ServerName<'static>>,
 }
 
 /// Who is at the other end of a route.
@@ -190,6 +203,7 @@ mod tests {
             guests: Arc::default(),
             websockets: None,
             hop: Hop::default(),
+            secure: None,
         }
     }
 

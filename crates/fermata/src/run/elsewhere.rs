@@ -94,10 +94,14 @@ fn turn(balancer: &LoadBalancer, server: &Server) -> Turn {
 
 /// The check of a port of the servers.
 fn check(balancer: &LoadBalancer, port: u16) -> Result<CheckPlan, Problem> {
-    let LoadBalancer { ports, check, ws_check, .. } = balancer;
+    let LoadBalancer { ports, check, ws_check, server_tls, .. } = balancer;
+    let (requests, websockets, scheme) = match server_tls {
+        Some(_) => (ports.https.server, ports.wss.server, Scheme::Https),
+        None => (ports.http.server, ports.ws.server, Scheme::Http),
+    };
     let (own, key) = match port {
-        port if port == ports.ws.server && ws_check.is_some() => (ws_check, "ws_check"),
-        port if port == ports.ws.server || port == ports.http.server => (check, "check"),
+        port if port == websockets && ws_check.is_some() => (ws_check, "ws_check"),
+        port if port == websockets || port == requests => (check, "check"),
         // Passed through: nobody knows what is spoken there.
         _ => return Ok(pace(Act::Tcp { port })),
     };
@@ -106,8 +110,18 @@ fn check(balancer: &LoadBalancer, port: u16) -> Result<CheckPlan, Problem> {
             let path = format!("load_balancer.{key}.type");
             Err(Problem::new(path, "no command can be run on a server; check it by http, tcp or websocket"))
         }
-        Some(check) => Ok(paced(check, network_act(&check.kind, check.port.unwrap_or(port)))),
-        None => Ok(pace(httpchk(balancer.httpchk.as_deref().unwrap_or(HTTPCHK), port))),
+        Some(check) => Ok(paced(check, over(scheme, network_act(&check.kind, check.port.unwrap_or(port))))),
+        None => Ok(pace(over(scheme, httpchk(balancer.httpchk.as_deref().unwrap_or(HTTPCHK), port)))),
+    }
+}
+
+/// As the servers are spoken to.
+fn over(scheme: Scheme, act: Act) -> Act {
+    match (scheme, act) {
+        (Scheme::Https, Act::Http { ask, port, endpoint, headers, .. }) => {
+            Act::Http { scheme, ask, port, endpoint, headers }
+        }
+        (_, act) => act,
     }
 }
 

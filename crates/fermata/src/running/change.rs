@@ -30,7 +30,7 @@ impl Running {
     }
 
     async fn turn_into(&mut self, next: Prepared, changes: &Changes) -> Result<(), String> {
-        let Prepared { spec, plan, cluster, ports, bound, certificates, warnings } = next;
+        let Prepared { spec, plan, cluster, ports, bound, certificates, secure, warnings } = next;
         let touched =
             || changes.removed.iter().chain(&changes.replaced).chain(changes.scaled.iter().map(|(name, ..)| name));
         if let Some(name) = touched().find(|name| self.is_rolling(name)) {
@@ -48,7 +48,7 @@ impl Running {
         self.renew_authority();
         self.adopt_external(&before, &plan, changes).await;
         self.follow_found(&plan.found, cluster.as_ref());
-        let table = Table::new(self.spec.gateway.clone(), routes(&self.spec, &self.pools));
+        let table = Table::new(self.spec.gateway.clone(), routes(&self.spec, &self.pools, secure.as_ref()));
         self.shared.table.store(Arc::new(table));
         self.workers.accept(self.bound.doors(&self.tls));
         self.forward_datagrams();

@@ -78,7 +78,7 @@ impl Running {
         // Nothing that can fail is left.
         heir.take().await.map_err(system)?;
 
-        let Prepared { spec, plan, cluster, ports, bound, certificates: loaded, warnings } = prepared;
+        let Prepared { spec, plan, cluster, ports, bound, certificates: loaded, secure: _, warnings } = prepared;
         let PutTogether { mut estate, shared, pools, certificates, tls, mut workers, mut lock, .. } = all;
         let PutTogether { control, copy, ward, ties, inheritance, tunnels, .. } = all;
         lock.sign();
@@ -174,7 +174,7 @@ fn put_together(
         handings.push(Handing { record: record.clone(), descriptors: descriptors? });
     }
     let pools = Arc::new(Pools::default());
-    let table = Table::new(spec.gateway.clone(), routes(spec, &pools));
+    let table = Table::new(spec.gateway.clone(), routes(spec, &pools, prepared.secure.as_ref()));
     for one in &estate.endpoints {
         // One that the file has no more gets no traffic.
         if let Some(service) = spec.services.iter().find(|service| *service.name == *one.service) {

@@ -291,12 +291,12 @@ impl Running {
         outside: Outside,
         Channels { events, lines, drained, called, visits, findings }: Channels,
     ) -> Result<Running, StartError> {
-        let Prepared { spec, plan, cluster, ports, bound, certificates: loaded, warnings } = prepared;
+        let Prepared { spec, plan, cluster, ports, bound, certificates: loaded, secure, warnings } = prepared;
         let certificates = Certificates::default();
         certificates.offer(&loaded);
         let tls = tls::server_config(&certificates).map_err(system)?;
         let pools = Arc::new(Pools::default());
-        let table = Table::new(spec.gateway.clone(), routes(&spec, &pools));
+        let table = Table::new(spec.gateway.clone(), routes(&spec, &pools, secure.as_ref()));
         let table = Arc::new(ArcSwap::from_pointee(table));
         let shared =
             Shared { table, ledger: Arc::default(), places: Arc::default(), challenges: Challenges::default() };

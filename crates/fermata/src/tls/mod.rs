@@ -9,7 +9,7 @@ mod watch;
 
 pub use certificates::{Certificates, LoadError, Loaded, names_of};
 pub use challenges::{Challenges, Posted};
-pub use config::server_config;
+pub use config::{client_config, server_config};
 pub use self_signed::{make_self_signed, self_signed, write_secret};
 pub use session::Session;
 pub use watch::{Watch, watch};

@@ -2,6 +2,8 @@
 
 mod changes;
 mod failing;
+mod polling;
+mod secure;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;

@@ -42,7 +42,7 @@ fn service(wiring: Wiring) -> (Peer, Parts) {
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let leg: Leg = runtime.block_on(dial(&target, &[], Duration::from_secs(20))).expect("somebody listens");
+    let leg: Leg = runtime.block_on(dial(&target, &[], None, Duration::from_secs(20))).expect("somebody listens");
     let parts = runtime.block_on(async { leg.into_parts() }).expect("a leg can be taken apart");
     (Peer::new(accept(), None), parts)
 }

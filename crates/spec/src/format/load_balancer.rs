@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, codes, quote};
 use crate::grammar::{Key, Numbers, Others, Section, Shape, Text, Word};
-use crate::model::{Balance, LbEngine, LbPort, LbPorts, LoadBalancer, Server, Sticky, WebSocket};
+use crate::model::{Balance, LbEngine, LbPort, LbPorts, LoadBalancer, Server, ServerTls, Sticky, WebSocket};
 use crate::reader::Field;
 use crate::tree::Kind;
 
 use super::health::CHECK_SHAPE;
 use super::service::{BALANCE, PROXY_VERSION, STICKY, balance, proxy_version};
-use super::values::{self, DURATION, TEXT, TIMEOUT};
+use super::values::{self, DOMAIN, DURATION, TEXT, TIMEOUT};
 use super::websocket::WEBSOCKET;
 use super::{health, patterns, websocket};
 
@@ -56,6 +56,14 @@ pub(crate) const LOAD_BALANCER: Section = Section {
             "ports: {http: 80, https: 443, ws: 8080, wss: 8443}",
         )
         .own(),
+        Key::new(
+            "server_tls",
+            Shape::Section(&SERVER_TLS),
+            "Requests and WebSockets go to the servers' https and wss ports over TLS, and their certificates are verified.",
+            "server_tls: {ca: internal.pem, name: web.internal}",
+        )
+        .own()
+        .default("in the clear, to their http and ws ports"),
         Key::new(
             "proxy_protocol",
             PROXY_VERSION,
@@ -128,6 +136,20 @@ const LB_PORT: Shape = Shape::Text(&Text {
     numbers: Numbers::Between(1, 65535),
 });
 
+const SERVER_TLS: Section = Section {
+    name: "server_tls",
+    keys: &[
+        Key::new("ca", TEXT, "PEM file of the root that vouches for the servers.", "ca: internal.pem")
+            .own()
+            .default("the system's roots"),
+        Key::new("name", DOMAIN, "The name that their certificates are good for.", "name: web.internal")
+            .own()
+            .default("each server's address"),
+    ],
+    old: &[],
+    others: Others::Refused,
+};
+
 const ENGINE: Shape = Shape::Choice(&[
     Word { word: "builtin", about: "Fermata itself." },
     Word { word: "haproxy", about: "A real HAProxy, configured and supervised." },
@@ -188,6 +210,7 @@ pub(crate) fn read(field: &Field<'_>) -> Option<LoadBalancer> {
         check: check("check"),
         ws_check: check("ws_check"),
         ports: fields.get("ports").map(|field| ports(&field)).unwrap_or_default(),
+        server_tls: fields.get("server_tls").map(|field| server_tls(&field)),
         proxy_protocol: proxy_version(&fields),
         sticky: match fields.get("sticky").and_then(|field| field.choice()) {
             Some("off") => Sticky::Off,
@@ -222,6 +245,14 @@ fn lb_port(text: &str) -> Option<LbPort> {
         text.parse().ok().filter(|port| digits && *port > 0)
     };
     Some(LbPort { public: port(public)?, server: port(server)? })
+}
+
+fn server_tls(field: &Field<'_>) -> ServerTls {
+    let Some(fields) = field.fields() else { return ServerTls::default() };
+    ServerTls {
+        ca: fields.get("ca").and_then(|field| field.text().map(str::to_owned)),
+        name: fields.get("name").and_then(|field| field.parse(values::domain)),
+    }
 }
 
 fn httpchk(text: &str) -> Option<String> {

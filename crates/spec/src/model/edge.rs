@@ -206,6 +206,8 @@ pub struct LoadBalancer {
     pub ws_check: Option<Check>,
     /// `ports`.
     pub ports: LbPorts,
+    /// `server_tls`; `None`: servers are spoken to in the clear.
+    pub server_tls: Option<ServerTls>,
     /// Every connection to a server begins with who the client is.
     pub proxy_protocol: Option<ProxyVersion>,
     /// `sticky`. Default: by a cookie.
@@ -249,6 +251,15 @@ pub struct LbPort {
     pub public: u16,
     /// The servers'.
     pub server: u16,
+}
+
+/// `server_tls`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServerTls {
+    /// PEM file of a root, relative to the file's folder; default the system's.
+    pub ca: Option<String>,
+    /// The name that certificates must be good for; default each server's address.
+    pub name: Option<String>,
 }
 
 /// `engine`.
