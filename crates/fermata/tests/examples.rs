@@ -35,6 +35,50 @@ fn none_of_them_has_an_error_or_a_warning() {
     }
 }
 
+/// A balancer and its two servers, each a file of one folder, with ports that are free.
+#[test]
+fn the_load_balancer_has_two_servers_and_goes_on_with_one() {
+    let folder = example("load-balancer");
+    let ports = [("8000", free_port()), ("8001", free_port()), ("8443", free_port()), ("8080", free_port())];
+    let text = |name: &str| {
+        let text = ports
+            .iter()
+            .fold(text_of(&folder.join(name)), |text, (usual, free)| text.replace(usual, &free.to_string()));
+        ["3001", "3002"].iter().fold(text, |text, usual| text.replace(usual, &free_port().to_string()))
+    };
+    let check = Command::new(env!("CARGO_BIN_EXE_fermata"))
+        .args(["check", "--strict", "service.yml", "web1.yml", "web2.yml"])
+        .current_dir(&folder)
+        .output()
+        .expect("run");
+    assert!(
+        check.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&check.stdout),
+        String::from_utf8_lossy(&check.stderr)
+    );
+    let first = Fermata::up(&text("web1.yml"));
+    let second = Fermata::up(&text("web2.yml"));
+    let here = Folder::new(&text("service.yml"));
+    let process = support::Process::start(&mut here.command(&["lb", "--state-dir", "state"]));
+    for name in ["web1", "web2"] {
+        let well = format!("{name} is well on {}", ports[3].1);
+        process.wait_for(&well, |line| line.contains(&well));
+    }
+    let balancer = here.adopt(process);
+    assert_eq!(first.stop().code, Some(0));
+    let url = format!("ws://127.0.0.1:{}/", ports[0].1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    for _ in 0..4 {
+        let mut socket = runtime.block_on(connect_async(&url)).expect("a tunnel opens").0;
+        runtime.block_on(socket.send(Message::text("hello"))).expect("the tunnel takes a message");
+        let back = runtime.block_on(socket.next()).expect("open").expect("a message");
+        assert_eq!(back, Message::text("hello"));
+    }
+    assert_eq!(balancer.stop().code, Some(0));
+    assert_eq!(second.stop().code, Some(0));
+}
+
 #[test]
 fn each_has_a_readme_that_names_its_command() {
     for name in NAMES {
