@@ -100,7 +100,7 @@ pub async fn connection(
     mut leaving: Leaving,
 ) -> io::Result<()> {
     let mut arrival = Arrival::new(peer, stream.local_addr()?);
-    let (mut leg, gateway) = (Leg::from(stream), worker.gateway());
+    let (mut leg, gateway) = (Leg::tcp(stream, peer), worker.gateway());
     if is_announced(&gateway, &arrival) {
         let told = tokio::select! {
             told = announced(&mut leg, gateway.head_timeout) => told,

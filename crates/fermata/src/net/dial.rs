@@ -49,7 +49,7 @@ async fn reach(target: &Target) -> io::Result<Leg> {
             }
             Err(last)
         }
-        Target::Unix(path) => Ok(UnixStream::connect(path).await?.into()),
+        Target::Unix(path) => Ok(Leg::unix(UnixStream::connect(path).await?)),
     }
 }
 
@@ -60,5 +60,5 @@ async fn connect(address: SocketAddr) -> io::Result<Leg> {
     let stream = socket.connect(address).await?;
     // Small frames must not wait for an acknowledgement (tcp(7), TCP_NODELAY).
     stream.set_nodelay(true)?;
-    Ok(stream.into())
+    Ok(Leg::tcp(stream, address))
 }

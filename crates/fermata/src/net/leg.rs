@@ -4,6 +4,7 @@
 //! and the tunnel engine moves its bytes.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ const UNSENT: usize = 64 * 1024;
 /// One end of a tunnel to be.
 pub struct Leg {
     socket: Socket,
+    reach: Reach,
     tls: Option<Box<Session>>,
     /// Read, and decrypted where there is TLS, but not yet used.
     unread: BytesMut,
@@ -36,10 +38,28 @@ pub struct Leg {
     ended: bool,
 }
 
+/// How far away a peer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// In this kernel, which knows at once when it is gone.
+    Host,
+    /// Behind a network, which may lose it without a word.
+    Network,
+}
+
+impl Reach {
+    /// Of whoever has this address.
+    pub fn of(peer: SocketAddr) -> Reach {
+        if peer.ip().to_canonical().is_loopback() { Reach::Host } else { Reach::Network }
+    }
+}
+
 /// What a leg becomes in the tunnel engine.
 pub struct Parts {
     /// The socket, not blocking, known to no event loop.
     pub socket: OwnedFd,
+    /// How far away its peer is.
+    pub reach: Reach,
     /// Its TLS session.
     pub tls: Option<Box<Session>>,
     /// Goes to the other side first.
@@ -53,21 +73,19 @@ enum Socket {
     Unix(UnixStream),
 }
 
-impl From<TcpStream> for Leg {
-    fn from(stream: TcpStream) -> Leg {
-        Leg::new(Socket::Tcp(stream))
-    }
-}
-
-impl From<UnixStream> for Leg {
-    fn from(stream: UnixStream) -> Leg {
-        Leg::new(Socket::Unix(stream))
-    }
-}
-
 impl Leg {
-    fn new(socket: Socket) -> Leg {
-        Leg { socket, tls: None, unread: BytesMut::new(), unsent: BytesMut::new(), ended: false }
+    /// One end of a TCP connection to `peer`.
+    pub fn tcp(stream: TcpStream, peer: SocketAddr) -> Leg {
+        Leg::new(Socket::Tcp(stream), Reach::of(peer))
+    }
+
+    /// One end of a connection through a UNIX socket.
+    pub fn unix(stream: UnixStream) -> Leg {
+        Leg::new(Socket::Unix(stream), Reach::Host)
+    }
+
+    fn new(socket: Socket, reach: Reach) -> Leg {
+        Leg { socket, reach, tls: None, unread: BytesMut::new(), unsent: BytesMut::new(), ended: false }
     }
 
     /// Does TLS as a server over this leg. After a failure the alert has been sent.
@@ -163,7 +181,7 @@ impl Leg {
             Socket::Tcp(stream) => OwnedFd::from(stream.into_std()?),
             Socket::Unix(stream) => OwnedFd::from(stream.into_std()?),
         };
-        Ok(Parts { socket, tls: self.tls, unread: self.unread, unsent: self.unsent })
+        Ok(Parts { socket, reach: self.reach, tls: self.tls, unread: self.unread, unsent: self.unsent })
     }
 
     /// Reads from the socket once; returns how many bytes it gave, encrypted or not. Nothing is allocated for a wait.

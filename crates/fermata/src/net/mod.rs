@@ -11,5 +11,5 @@ pub use announced::{Unannounced, announced, proxy_version};
 pub use arrival::Arrival;
 pub use dial::dial;
 pub use holder::{Holder, of as holder_of};
-pub use leg::{Leg, Parts};
+pub use leg::{Leg, Parts, Reach};
 pub use listen::{BindError, Listener, Transport, bind, has_ipv6, is_local};

@@ -330,7 +330,7 @@ impl End {
         const PROBES: u32 = 4;
         let second = Duration::from_secs(1);
         if let Some(socket) = &self.socket {
-            // A UNIX socket refuses all this. It needs none of it: the kernel knows when its peer is gone.
+            // Of a socket whose peer is gone already, the next read or write tells.
             let _ = sockopt::set_tcp_keepidle(socket, silence.max(second))
                 .and_then(|()| sockopt::set_tcp_keepintvl(socket, (patience / PROBES).max(second)))
                 .and_then(|()| sockopt::set_tcp_keepcnt(socket, PROBES))
@@ -343,7 +343,7 @@ impl End {
     pub(super) fn give_up_after(&self, silence: Duration) {
         if let Some(socket) = &self.socket {
             let millis = u32::try_from(silence.as_millis()).unwrap_or(u32::MAX);
-            // UNIX sockets refuse this, too; and zero would be the system's own patience.
+            // The same; and zero would be the system's own patience.
             let _ = sockopt::set_tcp_user_timeout(socket, millis.max(1000));
         }
     }

@@ -15,7 +15,7 @@ use super::ending::{Cause, Ending};
 use super::engine::Kind;
 use super::ledger::{Entry, Volume};
 use super::tick::Tick;
-use crate::net::Parts;
+use crate::net::{Parts, Reach};
 
 /// One tunnel.
 pub(super) struct Tunnel {
@@ -60,8 +60,11 @@ pub(super) const BOTH: [Side; 2] = [Side::Client, Side::Service];
 
 impl Tunnel {
     pub(super) fn new(client: Parts, service: Parts, kind: Kind, card: Card, now: Tick) -> Tunnel {
+        let reaches = [client.reach, service.reach];
         let (client, service) = (End::new(client, now), End::new(service, now));
-        watched_by_the_kernel([&client, &service], kind, &card);
+        for (end, _) in [&client, &service].into_iter().zip(reaches).filter(|(_, reach)| *reach == Reach::Network) {
+            watched_by_the_kernel(end, kind, &card);
+        }
         Tunnel {
             client,
             service,
@@ -182,16 +185,15 @@ impl Tunnel {
     }
 }
 
-/// Has the kernel notice, in the same times, what Pings notice, and where none can be sent: when peers are gone.
-fn watched_by_the_kernel(ends: [&End; 2], kind: Kind, card: &Card) {
+/// Has the kernel notice, in the same times, what Pings notice, and where none can be sent: when a peer is gone. Of one in
+/// the same kernel it knows anyway.
+fn watched_by_the_kernel(end: &End, kind: Kind, card: &Card) {
     let Some(keepalive) = card.limits.keepalive else { return };
     let patience = card.limits.pong_timeout;
-    for end in ends {
-        end.probe(keepalive, patience);
-        // Nobody knows of a raw stream whether a reader who pauses, for hours perhaps, does so for a reason.
-        if kind == Kind::WebSocket {
-            end.give_up_after(keepalive + patience);
-        }
+    end.probe(keepalive, patience);
+    // Nobody knows of a raw stream whether a reader who pauses, for hours perhaps, does so for a reason.
+    if kind == Kind::WebSocket {
+        end.give_up_after(keepalive + patience);
     }
 }
 

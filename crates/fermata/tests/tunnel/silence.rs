@@ -1,7 +1,10 @@
 //! What becomes of a WebSocket that is silent: Pings, Pongs, and peers that give no sign of life.
 
+use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
+use fermata::net::Reach;
 use fermata::tunnel::Kind;
 use fermata_spec::WebSocket;
 use rustix::net::sockopt;
@@ -9,7 +12,6 @@ use rustix::net::sockopt;
 use crate::world::peer::{TINY, buffers};
 use crate::world::wiring::Service;
 use crate::world::{End, Frame, Held, Peer, WIRINGS, Wiring, World};
-use std::os::fd::AsFd;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -286,6 +288,23 @@ fn peers_are_probed_by_the_kernel_too() {
         }
         drop((sockets, client, service));
     }
+}
+
+#[test]
+fn nobody_probes_a_peer_of_the_same_kernel() {
+    let addresses = ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1", "10.0.0.1", "fe80::1"];
+    let reaches = addresses.map(|ip| Reach::of((ip.parse::<IpAddr>().expect("an address"), 80).into()));
+    let (host, network) = (Reach::Host, Reach::Network);
+    assert_eq!(reaches, [host, host, host, host, network, network]);
+    let mut world = world();
+    let ((client, mut client_leg), (service, mut service_leg)) = (Wiring::CLEAR.client(), Wiring::CLEAR.service());
+    let sockets = [&client_leg, &service_leg].map(|leg| leg.socket.try_clone().expect("a descriptor"));
+    (client_leg.reach, service_leg.reach) = (Reach::Host, Reach::Host);
+    world.adopt(client_leg, service_leg, Kind::WebSocket);
+    for socket in &sockets {
+        assert_eq!((sockopt::socket_keepalive(socket), sockopt::tcp_user_timeout(socket)), (Ok(false), Ok(0)));
+    }
+    drop((sockets, client, service));
 }
 
 /// A Ping storm of many tunnels that were opened together is spread over several slices of a sweep.

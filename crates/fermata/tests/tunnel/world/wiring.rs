@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, LazyLock};
 
 use bytes::BytesMut;
-use fermata::net::Parts;
+use fermata::net::{Parts, Reach};
 use fermata::tls::Session;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
@@ -66,12 +66,14 @@ impl Wiring {
                 (far.into(), near.into())
             }
         };
-        (Peer::new(far, None), parts(near, None))
+        let reach = if self.service == Service::Unix { Reach::Host } else { Reach::Network };
+        (Peer::new(far, None), Parts { reach, ..parts(near, None) })
     }
 }
 
+/// A leg whose peer may be anywhere.
 pub fn parts(socket: OwnedFd, tls: Option<Session>) -> Parts {
-    Parts { socket, tls: tls.map(Box::new), unread: BytesMut::new(), unsent: BytesMut::new() }
+    Parts { socket, reach: Reach::Network, tls: tls.map(Box::new), unread: BytesMut::new(), unsent: BytesMut::new() }
 }
 
 /// A connection over loopback: the end that connected, and the one that accepted.
