@@ -96,7 +96,8 @@ fn services(status: &Status, registry: &mut Registry) {
         for instance in &service.instances {
             let label = Instance { service: service.name.clone(), instance: instance.name.clone() };
             live.get_or_create(&label).set(i64::from(instance.live));
-            up.get_or_create(&label).set(i64::from(matches!(instance.state.as_str(), "ready" | "external")));
+            up.get_or_create(&label)
+                .set(i64::from(instance.state.starts_with("ready") || instance.state == "external"));
             restarts.get_or_create(&label).inc_by(u64::from(instance.restarts));
             if let Some(share) = instance.cpu {
                 cpu.get_or_create(&label).set(f64::from(share));

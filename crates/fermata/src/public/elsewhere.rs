@@ -46,6 +46,16 @@ impl Pools {
         gone
     }
 
+    /// On which ports an instance is well, where that is some of them and not all.
+    pub fn partly_ready(&self, service: &str, instance: &str) -> Option<String> {
+        let pools = self.pools();
+        let own = pools.iter().filter(|((of, _), _)| &**of == service);
+        let known: Vec<(u16, bool)> =
+            own.filter_map(|((_, port), pool)| Some((*port, pool.is_well(instance)?))).collect();
+        let well: Vec<String> = known.iter().filter(|(_, well)| *well).map(|(port, _)| port.to_string()).collect();
+        (!well.is_empty() && well.len() < known.len()).then(|| format!("ready on {}", well.join(", ")))
+    }
+
     /// A service runs elsewhere no more; who was there is returned.
     pub fn unsettle(&self, service: &Arc<str>) -> Vec<Arc<Endpoint>> {
         self.clear(service, |_| true)

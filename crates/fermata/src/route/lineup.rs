@@ -29,7 +29,7 @@ pub(super) struct Lineup {
     open: Vec<Arc<Endpoint>>,
     /// Numbers of `open`, each as often as its weight is, and spread out; empty where all have the same weight.
     turns: Vec<u32>,
-    ring: OnceLock<Vec<(u64, u32)>>,
+    ring: OnceLock<Ring>,
     names: OnceLock<HashMap<Arc<str>, u32>>,
 }
 
@@ -100,11 +100,8 @@ impl Lineup {
 
     /// Consistent hashing: when an endpoint leaves, only its own clients move (Karger and others, 1997).
     fn on_ring(&self, client: IpAddr) -> impl Iterator<Item = &Arc<Endpoint>> {
-        let ring = self.ring.get_or_init(|| ring(&self.open));
-        let place = hash(&client);
-        let first = ring.partition_point(|(point, _)| *point < place);
-        let (before, after) = ring.split_at(first);
-        after.iter().chain(before).filter_map(|(_, at)| self.open.get(*at as usize))
+        let ring = self.ring.get_or_init(|| Ring::of(&self.open));
+        ring.from(hash(&client)).filter_map(|at| self.open.get(at as usize))
     }
 }
 
@@ -131,7 +128,43 @@ fn greatest_common_divisor(one: u64, other: u64) -> u64 {
     if other == 0 { one } else { greatest_common_divisor(other, one % other) }
 }
 
-fn ring(open: &[Arc<Endpoint>]) -> Vec<(u64, u32)> {
+/// The places of the endpoints on a ring of hashes, and a way into it that does not search.
+#[derive(Debug)]
+struct Ring {
+    places: Vec<(u64, u32)>,
+    /// The first place of each part of the ring; the parts are of one size, and there are about as many as places.
+    parts: Vec<u32>,
+    /// What the place of a hash has beside the number of its part.
+    shift: u32,
+}
+
+impl Ring {
+    fn of(open: &[Arc<Endpoint>]) -> Ring {
+        let places = places(open);
+        // At least two parts, so that a shift is less than the width of a hash.
+        let bits = places.len().max(2).ilog2();
+        let shift = u64::BITS - bits;
+        let mut parts = vec![0; (1 << bits) + 1];
+        for (place, _) in &places {
+            parts[(place >> shift) as usize + 1] += 1;
+        }
+        for part in 1..parts.len() {
+            parts[part] += parts[part - 1];
+        }
+        Ring { places, parts, shift }
+    }
+
+    /// The endpoints from a hash on, all around.
+    fn from(&self, hash: u64) -> impl Iterator<Item = u32> {
+        let part = (hash >> self.shift) as usize;
+        let [begin, end] = [part, part + 1].map(|part| self.parts[part] as usize);
+        let first = begin + self.places[begin..end].partition_point(|(place, _)| *place < hash);
+        let (before, after) = self.places.split_at(first);
+        after.iter().chain(before).map(|(_, at)| *at)
+    }
+}
+
+fn places(open: &[Arc<Endpoint>]) -> Vec<(u64, u32)> {
     let heaviest = open.iter().map(|one| u32::from(one.rank.weight)).max().unwrap_or(1).max(1);
     let mut ring = Vec::new();
     for (at, one) in (0..).zip(open) {

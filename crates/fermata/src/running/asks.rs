@@ -223,7 +223,7 @@ impl Running {
             let checked = self.plans.get(&service.name).is_some_and(|plan| plan.health.is_checked());
             let instances = own.map(|(name, seen)| InstanceRow {
                 name: name.clone(),
-                state: seen.state.into(),
+                state: self.pools.partly_ready(&service.name, name).unwrap_or_else(|| seen.state.into()),
                 address: seen.address.clone(),
                 live: endpoints.iter().filter(|one| *one.instance == **name).map(|one| one.live()).sum(),
                 uptime: seen.since.map(|since| since.elapsed().as_secs()),

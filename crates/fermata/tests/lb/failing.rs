@@ -19,6 +19,16 @@ fn a_server_that_fails_its_check_gets_nothing_until_it_passes_again() {
     balancer.process.wait_for(&down, |line| line.contains(&down));
     let down = format!("web2 is down on {}", ports.ws);
     balancer.process.wait_for(&down, |line| line.contains(&down));
+    let mut through = [ports.https, ports.wss];
+    through.sort_unstable();
+    let states: Vec<_> = balancer.status()["services"][0]["instances"]
+        .as_array()
+        .expect("servers")
+        .iter()
+        .map(|server| format!("{} {}", server["name"], server["state"]))
+        .collect();
+    let partly = format!("\"web2\" \"ready on {}, {}\"", through[0], through[1]);
+    assert_eq!(states, [partly, "\"web3\" \"ready\"".to_owned()]);
     assert_eq!([(); 6].map(|()| who(ports.http)), ["web3"; 6]);
     let runtime = runtime();
     let mut sockets = Vec::new();

@@ -25,9 +25,9 @@ pub(crate) type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ports {
     pub(crate) http: u16,
-    https: u16,
+    pub(crate) https: u16,
     pub(crate) ws: u16,
-    wss: u16,
+    pub(crate) wss: u16,
 }
 
 impl Ports {
