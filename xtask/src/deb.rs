@@ -86,6 +86,8 @@ fn try_it() -> Outcome {
 /// dpkg for the empty root. Its libraries are the machine's, where the program is run.
 fn dpkg() -> Command {
     let mut command = Command::new("dpkg");
-    command.args([&format!("--root={ROOT}"), "--force-depends", "--force-script-chrootless"]);
+    // dpkg runs the package's scripts from elsewhere.
+    let root = std::path::absolute(ROOT).unwrap_or_else(|_| ROOT.into());
+    command.arg(format!("--root={}", root.display())).args(["--force-depends", "--force-script-chrootless"]);
     command
 }
