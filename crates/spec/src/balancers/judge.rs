@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Balancer, Carries, Client, Drain, Idle, Lifetime, Pins};
+use super::{Announces, Balancer, Carries, Client, Drain, Idle, Lifetime, Pins};
 use crate::{
     CheckKind, Diagnostic, HEALTH_PATH, Health, HostPattern, Place, Port, Service, Severity, Spec, Sticky, service_path,
 };
@@ -12,6 +12,7 @@ pub fn judge(balancer: &Balancer, spec: &Spec) -> Vec<Diagnostic> {
     let mut court = Court { balancer, spec, said: Vec::new() };
     court.carries();
     court.reach();
+    court.announced();
     court.health();
     for service in spec.services.iter().filter(|service| is_public(service)) {
         let at = service_path(&service.name);
@@ -71,6 +72,43 @@ impl Court<'_> {
             let message = format!("{title} tells who the client is, and nobody is believed: all clients look like it");
             self.warning("gateway.trusted_proxies", message, help);
         }
+    }
+
+    /// The PROXY protocol has to be on at both ends, or at none.
+    fn announced(&mut self) {
+        let (said, title) = (&self.spec.gateway.proxy_protocol, self.balancer.title);
+        let entries = self.spec.services.iter().flat_map(|service| &service.ports);
+        let ports: Vec<u16> = entries.flat_map(|port| [port.http, port.https, port.tcp]).flatten().collect();
+        if !ports.iter().any(|port| said.includes(*port)) {
+            return;
+        }
+        let other = ports.iter().find(|port| !said.includes(**port));
+        let (message, help) = match (self.balancer.announces, self.balancer.client, other) {
+            (Announces::ByPort, ..) | (Announces::Everywhere, _, None) => return,
+            (Announces::Everywhere, _, Some(other)) => (
+                format!("{title} says the PROXY protocol on all ports or on none, and {other} expects none"),
+                "write proxy_protocol: true",
+            ),
+            (Announces::Never, Client::Preserved, _) => (
+                format!("{title} passes the clients' own addresses on, and says no PROXY protocol"),
+                "leave proxy_protocol out",
+            ),
+            (Announces::Never, Client::Forwarded, _) => (
+                format!("{title} tells who the client is by X-Forwarded-For, and says no PROXY protocol"),
+                "leave proxy_protocol out",
+            ),
+            (Announces::Never, Client::Hidden, _) => {
+                (format!("{title} says no PROXY protocol"), "leave proxy_protocol out")
+            }
+        };
+        self.error("gateway.proxy_protocol", message, help.to_owned());
+    }
+
+    /// Whether a service's clients are announced to it wherever they come in.
+    fn announces(&self, service: &Service) -> bool {
+        let said = &self.spec.gateway.proxy_protocol;
+        let ports = service.ports.iter().flat_map(|port| [port.http, port.https, port.tcp]).flatten();
+        self.balancer.announces != Announces::Never && ports.into_iter().all(|port| said.includes(port))
     }
 
     /// Balancers ask with a plain GET.
@@ -186,12 +224,16 @@ impl Court<'_> {
             self.error(&format!("{at}.sticky"), message, format!("write sticky: off, or use {instead}"));
         }
         if let Some(limit) = service.websocket.max_connections_per_ip
+            && !self.announces(service)
             && (self.balancer.client == Client::Hidden
                 || service.ports.iter().any(|port| port.tcp.is_some()) && self.balancer.client == Client::Forwarded)
         {
             let message =
                 format!("{title} connects from addresses of its own: all clients together count as one, with {limit}");
-            let help = format!("leave it out, or use {instead}");
+            let help = match self.balancer.announces {
+                Announces::Never => format!("leave it out, or use {instead}"),
+                _ => "write gateway: {proxy_protocol: true}, and its networks under trusted_proxies".to_owned(),
+            };
             self.warning(&format!("{at}.websocket.max_connections_per_ip"), message, help);
         }
     }

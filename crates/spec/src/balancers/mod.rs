@@ -29,6 +29,8 @@ pub struct Balancer {
     pub pins: Pins,
     /// How a server behind it learns who the client is.
     pub client: Client,
+    /// Where it can say so by the PROXY protocol.
+    pub announces: Announces,
     /// How long a silent connection lives.
     pub idle: Idle,
     /// How long a connection lives at all.
@@ -76,6 +78,17 @@ pub enum Client {
     Preserved,
     /// Only by PROXY protocol.
     Hidden,
+}
+
+/// Where a balancer can say the PROXY protocol to the servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announces {
+    /// Nowhere that would help: it cannot, or servers see the clients' addresses anyway.
+    Never,
+    /// On each port as it is set.
+    ByPort,
+    /// On all ports or on none.
+    Everywhere,
 }
 
 /// Seconds that can be set, from and to.

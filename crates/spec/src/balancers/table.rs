@@ -1,6 +1,6 @@
 //! The table. A figure without a firm source is `Assumed`, or its row says so.
 
-use super::{Balancer, Carries, Client, Drain, Idle, Lifetime, Pins, Range};
+use super::{Announces, Balancer, Carries, Client, Drain, Idle, Lifetime, Pins, Range};
 
 const fn range(default: u64, min: u64, max: u64) -> Range {
     Range { default, min, max }
@@ -15,6 +15,7 @@ const REQUESTS: Balancer = Balancer {
     udp: false,
     pins: Pins::Cookie,
     client: Client::Forwarded,
+    announces: Announces::Never,
     idle: Idle::Unlimited,
     lifetime: Lifetime::Unlimited,
     setting: "",
@@ -55,6 +56,7 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "aws-classic",
         title: "AWS Classic Load Balancer",
+        announces: Announces::ByPort,
         idle: Idle::Set(range(60, 1, 3600), 300),
         drain: Drain::Set(range(300, 1, 3600)),
         setting: "ConnectionSettings.IdleTimeout",
@@ -128,6 +130,7 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "digitalocean",
         title: "DigitalOcean Load Balancer",
+        announces: Announces::Everywhere,
         tcp: true,
         udp: true,
         idle: Idle::Set(range(60, 30, 600), 600),
@@ -139,6 +142,7 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "hetzner",
         title: "Hetzner Load Balancer",
+        announces: Announces::ByPort,
         idle: Idle::Assumed(60),
         instead: "a server of your own with fermata lb",
         source: "hcloud-cloud-controller-manager; the limit of tcp services is nowhere documented",
@@ -147,6 +151,7 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "linode",
         title: "Linode NodeBalancer",
+        announces: Announces::ByPort,
         idle: Idle::Assumed(60),
         instead: "a Linode of your own with fermata lb",
         source: "linode-cloud-controller-manager; its limit is nowhere documented, nor WebSocket in its http mode",
@@ -155,6 +160,7 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "vultr",
         title: "Vultr Load Balancer",
+        announces: Announces::Everywhere,
         idle: Idle::Fixed(600),
         instead: "an instance of your own with fermata lb",
         source: "vultr-cloud-controller-manager: timeout 600 s, not in the Terraform provider",
@@ -163,6 +169,7 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "scaleway",
         title: "Scaleway Load Balancer",
+        announces: Announces::ByPort,
         tcp: true,
         // The provider names no largest value; a week is as good as none.
         idle: Idle::Set(range(600, 1, 604_800), 3600),

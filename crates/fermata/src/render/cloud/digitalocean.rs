@@ -16,7 +16,7 @@ const AVOIDS: &[&str] = &[
     "An idle limit left at 60 s.",
     "http2 to the Droplets, over which upgrades do not pass: the targets speak http.",
     "A redirect from http to https on a port that ws:// clients use: they do not follow it.",
-    "PROXY protocol on one side only: it is off, and X-Forwarded-For tells the client.",
+    "PROXY protocol on one side only: it is on where `gateway.proxy_protocol` has it on, and nowhere else.",
     "A health check on the WebSocket's path, which never answers 200 to a plain GET.",
     "Droplets open to the world: their firewall admits the balancer alone.",
 ];
@@ -60,7 +60,7 @@ fn edge(front: &Front<'_>) -> Value {
         "region": "${var.region}",
         "droplet_tag": "${var.tag}",
         "http_idle_timeout_seconds": front.idle,
-        "enable_proxy_protocol": false,
+        "enable_proxy_protocol": front.listeners.iter().any(|listener| front.announces(listener)),
         "redirect_http_to_https": false,
         "forwarding_rule": front.listeners.iter().map(rule).collect::<Vec<Value>>(),
         "healthcheck": check,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fermata_spec::{Diagnostic, Place, Service, Severity, Spec, Sticky};
 
 use crate::page;
-use fermata_spec::balancers::{Balancer, Carries, Drain, Idle, Lifetime, clear_port, health_line};
+use fermata_spec::balancers::{Announces, Balancer, Carries, Drain, Idle, Lifetime, clear_port, health_line};
 
 /// A balancer as it has to be for a file.
 pub(super) struct Front<'s> {
@@ -90,8 +90,18 @@ impl<'s> Front<'s> {
         })
     }
 
+    /// Whether connections that it sends to this port begin with a PROXY header, as Fermata expects there.
+    pub(super) fn announces(&self, listener: &Listener) -> bool {
+        let expected = self.spec.gateway.proxy_protocol.includes(listener.target);
+        self.balancer.announces != Announces::Never && expected && listener.speech != Speech::Udp
+    }
+
     /// The health check for what a listener sends requests to.
     pub(super) fn health_of(&self, listener: &Listener) -> Health {
+        // Nobody says that questions begin with a PROXY header, so they are asked where none is expected.
+        if self.announces(listener) {
+            return self.health.clone();
+        }
         let own = |ask| Health { port: listener.target, ask };
         match (self.balancer.carries, listener.speech) {
             (Carries::Requests, Speech::Http | Speech::Https) | (Carries::RequestsAsTheyCome, Speech::Http) => {
@@ -219,12 +229,17 @@ fn path(spec: &Spec) -> String {
     line.map_or(page::HEALTH_PATH, |line| health_line(line).1).to_owned()
 }
 
-/// What can be asked of a server: over http if it has that, else over https, else whether it accepts connections.
+/// What can be asked of a server: over http if it has that, else over https, else whether it accepts connections. Where a PROXY
+/// header is expected, nothing can be asked.
 fn health(spec: &Spec) -> Option<Health> {
     let entries = || spec.services.iter().flat_map(|service| &service.ports);
-    let http = entries().find_map(|entry| entry.http).map(|port| Health { port, ask: Ask::Http(path(spec)) });
-    let https = || entries().find_map(|entry| entry.https).map(|port| Health { port, ask: Ask::Https(path(spec)) });
-    let tcp = || entries().find_map(|entry| entry.tcp).map(|port| Health { port, ask: Ask::Tcp });
+    let clear = |port: &u16| !spec.gateway.proxy_protocol.includes(*port);
+    let http = entries().find_map(|entry| entry.http.filter(clear));
+    let http = http.map(|port| Health { port, ask: Ask::Http(path(spec)) });
+    let https = || entries().find_map(|entry| entry.https.filter(clear));
+    let https = || https().map(|port| Health { port, ask: Ask::Https(path(spec)) });
+    let tcp = || entries().find_map(|entry| entry.tcp.or(entry.http).or(entry.https));
+    let tcp = || tcp().map(|port| Health { port, ask: Ask::Tcp });
     http.or_else(https).or_else(tcp)
 }
 

@@ -13,7 +13,7 @@ const HCLOUD: Provider = Provider { name: "hcloud", source: "hetznercloud/hcloud
 
 const AVOIDS: &[&str] = &[
     "HTTP services, whose limits for WebSockets are nowhere documented: bytes pass as they are.",
-    "PROXY protocol on one side only: it is off here and in Fermata.",
+    "PROXY protocol on one side only: it is on where `gateway.proxy_protocol` has it on, and nowhere else.",
     "A health check on the WebSocket's path, which never answers 200 to a plain GET.",
     "Servers open to the world: it reaches them over the private network, which Hetzner's firewalls do not filter.",
 ];
@@ -56,7 +56,7 @@ pub(in crate::render) fn balancer(spec: &Spec) -> Rendered {
                 "protocol": "tcp",
                 "listen_port": listener.port,
                 "destination_port": listener.target,
-                "proxyprotocol": false,
+                "proxyprotocol": front.announces(listener),
                 "health_check": health(front),
             });
             module.resource("hcloud_load_balancer_service", &listener.id(), service);

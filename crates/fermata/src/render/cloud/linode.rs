@@ -3,7 +3,7 @@
 use fermata_spec::Spec;
 use serde_json::json;
 
-use super::front::{Ask, Front};
+use super::front::{Ask, Front, Listener};
 use super::readme::Guide;
 use super::terraform::{self, Module, Provider, asked, filled, name};
 use super::{Made, render};
@@ -15,7 +15,7 @@ const AVOIDS: &[&str] = &[
     "Its http mode, in which WebSocket is nowhere documented: bytes pass as they are.",
     "`check_passive`, which takes one 503 of a service that drains for the death of the server.",
     "A connection throttle, which locks out offices that come back all at once.",
-    "PROXY protocol on one side only: it is off here and in Fermata.",
+    "PROXY protocol on one side only: it is on where `gateway.proxy_protocol` has it on, and nowhere else.",
     "A health check on the WebSocket's path, which never answers 200 to a plain GET.",
 ];
 
@@ -34,7 +34,7 @@ pub(in crate::render) fn balancer(spec: &Spec) -> Rendered {
         module.resource("linode_nodebalancer", "edge", edge);
         for listener in &front.listeners {
             let id = listener.id();
-            module.resource("linode_nodebalancer_config", &id, config(front, listener.port));
+            module.resource("linode_nodebalancer_config", &id, config(front, listener));
             let node = json!({
                 "for_each": "${toset(var.servers)}",
                 "nodebalancer_id": "${linode_nodebalancer.edge.id}",
@@ -53,13 +53,14 @@ pub(in crate::render) fn balancer(spec: &Spec) -> Rendered {
 }
 
 /// Its checks go to the port of the traffic, so the path is asked where that port speaks HTTP in the clear.
-fn config(front: &Front<'_>, port: u16) -> serde_json::Value {
+fn config(front: &Front<'_>, listener: &Listener) -> serde_json::Value {
+    let port = listener.port;
     let asked = front.health.port == port && matches!(front.health.ask, Ask::Http(_));
     let mut config = json!({
         "nodebalancer_id": "${linode_nodebalancer.edge.id}",
         "port": port,
         "protocol": "tcp",
-        "proxy_protocol": "none",
+        "proxy_protocol": if front.announces(listener) { "v2" } else { "none" },
         "algorithm": "leastconn",
         "stickiness": "none",
         "check": if asked { "http" } else { "connection" },

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::front::{Ask, Front, Speech};
 use crate::render::SIGN;
-use fermata_spec::balancers::{Carries, Client, Drain, Idle, Lifetime, duration};
+use fermata_spec::balancers::{Announces, Carries, Client, Drain, Idle, Lifetime, duration};
 
 /// What a provider's file tells beside its configuration.
 pub(super) struct Guide {
@@ -123,11 +123,22 @@ fn values(text: &mut String, front: &Front<'_>) {
 fn notes(front: &Front<'_>, guide: &Guide) -> Vec<String> {
     let mut notes = guide.notes.clone();
     notes.push(match front.balancer.client {
+        _ if front.listeners.iter().any(|listener| front.announces(listener)) => {
+            "PROXY protocol is on here and, by `gateway.proxy_protocol`, in Fermata: change both at once. Health is asked on a \
+             port that expects none, or, without one, only whether a server takes connections."
+                .to_owned()
+        }
         Client::Forwarded => "Clients' addresses come in X-Forwarded-For: `gateway.trusted_proxies` has to have the \
                               networks that the balancer connects from, or all clients look like it."
             .to_owned(),
         Client::Preserved => {
             "Connections come from the clients' own addresses, so the servers' firewall has to admit them.".to_owned()
+        }
+        Client::Hidden if front.balancer.announces != Announces::Never => {
+            "PROXY protocol is off here and in Fermata alike: on one side only, nothing would work. Services see the \
+             balancer's address, unless `gateway: {proxy_protocol: true}` and its networks under `trusted_proxies` switch it \
+             on at both."
+                .to_owned()
         }
         Client::Hidden => "PROXY protocol is off here and in Fermata alike: on one side only, nothing would work. \
                            Services see the balancer's address."

@@ -14,7 +14,7 @@ const SCALEWAY: Provider = Provider { name: "scaleway", source: "scaleway/scalew
 const AVOIDS: &[&str] = &[
     "`timeout_server` of seconds without `timeout_tunnel`, which takes its place once a WebSocket is open.",
     "`on_marked_down_action: shutdown_sessions`, which cuts all sockets of a server whose check fails once.",
-    "PROXY protocol on one side only: it is off, and X-Forwarded-For tells the client.",
+    "PROXY protocol on one side only: it is on where `gateway.proxy_protocol` has it on, and nowhere else.",
     "A health check on the WebSocket's path, which never answers 200 to a plain GET.",
     "Round robin, which piles connections up on the oldest servers: the fewest connections win.",
 ];
@@ -71,7 +71,7 @@ fn backend(front: &Front<'_>, target: &Listener) -> Value {
         "forward_port": target.target,
         "forward_port_algorithm": "leastconn",
         "server_ips": "${var.servers}",
-        "proxy_protocol": "none",
+        "proxy_protocol": if front.announces(target) { "v2" } else { "none" },
         "on_marked_down_action": "none",
         "timeout_tunnel": format!("{}s", front.idle),
         "timeout_server": if http { "60s".to_owned() } else { format!("{}s", front.idle) },

@@ -13,7 +13,7 @@ const VULTR: Provider = Provider { name: "vultr", source: "vultr/vultr", version
 
 const AVOIDS: &[&str] = &[
     "Its http mode, in which WebSocket is nowhere documented: bytes pass as they are.",
-    "PROXY protocol on one side only: it is off here and in Fermata.",
+    "PROXY protocol on one side only: it is on where `gateway.proxy_protocol` has it on, and nowhere else.",
     "A health check on the WebSocket's path, which never answers 200 to a plain GET.",
     "Round robin, which piles connections up on the oldest servers: the fewest connections win.",
 ];
@@ -39,7 +39,7 @@ pub(in crate::render) fn balancer(spec: &Spec) -> Rendered {
             "region": "${var.region}",
             "label": "${var.name}",
             "balancing_algorithm": "leastconn",
-            "proxy_protocol": false,
+            "proxy_protocol": front.listeners.iter().any(|listener| front.announces(listener)),
             "attached_instances": "${var.servers}",
             "forwarding_rules": front.listeners.iter().map(rule).collect::<Vec<Value>>(),
             "health_check": check,
