@@ -22,6 +22,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("iptables", "iptables"),
     ("nft", "nftables"),
     ("nginx", "nginx"),
+    ("keepalived", "keepalived"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("pebble", "pebble"),

@@ -88,9 +88,21 @@ pub struct Up {
   fermata drain web2                  in another terminal: web2 gets nothing new, its clients come back to others
   fermata reload                      after editing load_balancer.servers")]
 pub struct Lb {
+    /// What balances [default: what the file says, or Fermata itself]
+    #[arg(long)]
+    pub engine: Option<Engine>,
     /// Which file, and how.
     #[command(flatten)]
     pub run: Run,
+}
+
+/// What balances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// Fermata itself.
+    Builtin,
+    /// A real `HAProxy`, started and supervised.
+    Haproxy,
 }
 
 /// What is run in the foreground.

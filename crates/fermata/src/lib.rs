@@ -15,6 +15,7 @@ pub mod echo;
 pub mod firewall;
 pub mod front;
 pub mod handover;
+pub mod haproxy;
 pub mod http;
 pub mod import;
 pub mod lb;

@@ -202,6 +202,7 @@ fn the_example_of_every_key_is_accepted_without_a_warning() {
             "W-HEALTH-UNUSED",
             "E-HEALTH-COMMAND",
             "E-COUNT",
+            "W-PROXY-ONE-SIDED",
             "W-PROXY-PORT",
             "W-PROXY-UNTRUSTED",
         ];

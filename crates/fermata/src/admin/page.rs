@@ -76,6 +76,7 @@ pub(super) mod tests {
             pid: 42,
             uptime: 3725,
             file: "a&b/service.yml".into(),
+            engine: None,
             ports: vec![PortRow { scheme: "ws".into(), port: 8080, services: vec!["web".into()] }],
             services: vec![ServiceRow {
                 name: "web".into(),

@@ -150,6 +150,9 @@ pub struct Status {
     pub uptime: u64,
     /// The file that it runs.
     pub file: String,
+    /// Another program that carries the connections, and how it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
     /// Public ports.
     pub ports: Vec<PortRow>,
     /// Services in the order of the file.

@@ -1,10 +1,11 @@
-//! `fermata lb`: runs the load balancer of a file as `up` runs its services.
+//! `fermata lb`: runs the load balancer of a file, as `up` runs its services, or by a real `HAProxy`.
 
 use fermata_spec::{LbEngine, Spec};
 
+use super::file::{self, Loaded};
 use super::up::{Role, run_as};
-use super::{Answer, Failure};
-use crate::cli::Lb;
+use super::{Answer, Failure, haproxy};
+use crate::cli::{Engine, Lb};
 use crate::lb::tier;
 use crate::net::is_local;
 
@@ -12,15 +13,21 @@ const LB: Role = Role { command: "lb", part: balancer, databases: false };
 
 /// Runs it.
 pub fn run(args: &Lb) -> Result<Answer, Failure> {
-    run_as(&args.run, LB)
+    if args.run.successor || args.engine == Some(Engine::Builtin) {
+        return run_as(&args.run, LB);
+    }
+    // What is wrong with the file is said by who runs it.
+    let path = file::find(args.run.file.as_deref())?;
+    let named = || file::reread(&path).ok()?.load_balancer.map(|balancer| balancer.engine);
+    if args.engine.is_none() && named() != Some(LbEngine::Haproxy) {
+        return run_as(&args.run, LB);
+    }
+    let Some(Loaded { path, spec }) = file::load(args.run.file.as_deref())? else { return Ok(Answer::No) };
+    haproxy::run(&args.run, &path, spec)
 }
 
 /// The load balancer of a file.
 fn balancer(spec: &Spec) -> Result<Spec, String> {
-    if spec.load_balancer.as_ref().is_some_and(|balancer| balancer.engine == LbEngine::Haproxy) {
-        let way = "write engine: builtin, or have fermata render haproxy write its configuration";
-        return Err(format!("load_balancer.engine: HAProxy is not started by fermata; {way}"));
-    }
     tier(spec, is_local).map_err(|obstacles| {
         let lines: Vec<String> = obstacles.iter().map(ToString::to_string).collect();
         lines.join("\n       ")

@@ -15,6 +15,7 @@ pub mod drain;
 pub mod echo;
 mod file;
 pub mod firewall;
+mod haproxy;
 pub mod import;
 pub mod lb;
 pub mod logs;

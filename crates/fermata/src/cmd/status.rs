@@ -19,11 +19,12 @@ pub fn run(args: &Ask) -> Result<Answer, Failure> {
 /// The whole of it.
 pub(super) fn text(status: &Status) -> String {
     let mut text = format!(
-        "fermata {} (pid {}), up {}, {}\n{} tunnels live, {} ended\n\n",
+        "fermata {} (pid {}), up {}, {}\n{}{} tunnels live, {} ended\n\n",
         status.version,
         status.pid,
         admin::span(status.uptime),
         status.file,
+        status.engine.as_ref().map(|engine| format!("{engine}\n")).unwrap_or_default(),
         status.tunnels.live,
         status.tunnels.ended.values().sum::<u64>(),
     );
@@ -75,6 +76,7 @@ mod tests {
             pid: 42,
             uptime: 3725,
             file: "service.yml".into(),
+            engine: None,
             ports: vec![PortRow { scheme: "ws".into(), port: 8080, services: vec!["web".into(), "api".into()] }],
             services: vec![ServiceRow {
                 name: "web".into(),

@@ -126,6 +126,7 @@ mod tests {
             pid: 42,
             uptime: 5,
             file: "service.yml".into(),
+            engine: None,
             ports: Vec::new(),
             services: Vec::new(),
             ready: true,

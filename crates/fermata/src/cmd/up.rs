@@ -128,7 +128,7 @@ fn place(args: &Run, path: &Path) -> Result<Place, Failure> {
     Ok(Place { folder, state, drawn })
 }
 
-fn runtime() -> Result<(Runtime, LocalSet), Failure> {
+pub(super) fn runtime() -> Result<(Runtime, LocalSet), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no)?;
     Ok((runtime, LocalSet::new()))
 }
@@ -161,24 +161,24 @@ async fn hold(role: Role, path: PathBuf, place: Place, prepared: Prepared, origi
     }
 }
 
-fn no(error: impl std::fmt::Display) -> Failure {
+pub(super) fn no(error: impl std::fmt::Display) -> Failure {
     Failure::No(error.to_string())
 }
 
 /// SIGHUP reads the file again, as for daemons since ever.
-fn reload_on_hangup(changed: mpsc::Sender<()>) -> std::io::Result<()> {
+pub(super) fn reload_on_hangup(changed: mpsc::Sender<()>) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::task::spawn_local(async move { while hangup.recv().await.is_some() && changed.send(()).await.is_ok() {} });
     Ok(())
 }
 
-fn folder_of(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn folder_of(path: &Path) -> Result<PathBuf, Failure> {
     let whole = std::path::absolute(path).map_err(no)?;
     Ok(whole.parent().unwrap_or(Path::new("/")).to_owned())
 }
 
 /// One line per tunnel's end and per refusal, on stderr; `RUST_LOG` chooses otherwise.
-fn log() {
+pub(super) fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -187,7 +187,7 @@ fn log() {
 }
 
 /// A value for each Ctrl-C or SIGTERM.
-fn stop_signals() -> std::io::Result<mpsc::Receiver<()>> {
+pub(super) fn stop_signals() -> std::io::Result<mpsc::Receiver<()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, stops) = mpsc::channel(2);
@@ -214,12 +214,12 @@ struct Voice {
 async fn speak(voice: Voice, mut notices: mpsc::Receiver<Notice>) {
     while let Some(notice) = notices.recv().await {
         match notice {
-            Notice::Line(line) => print(&label(&line.instance.to_string()), &line.text),
-            Notice::Instance(event) => print(&label("fermata"), &event.to_string()),
-            Notice::Done(text) => print(&label("fermata"), &text),
+            Notice::Line(line) => say(&label(&line.instance.to_string()), &line.text),
+            Notice::Instance(event) => say(&label("fermata"), &event.to_string()),
+            Notice::Done(text) => say(&label("fermata"), &text),
             Notice::Warning(text) => {
                 let yellow = AnsiColor::Yellow.on_default().bold();
-                print(&label("fermata"), &format!("{yellow}warning{yellow:#}: {text}"));
+                say(&label("fermata"), &format!("{yellow}warning{yellow:#}: {text}"));
             }
             Notice::Ready(ports) => {
                 voice.ready(&ports);
@@ -227,16 +227,16 @@ async fn speak(voice: Voice, mut notices: mpsc::Receiver<Notice>) {
             }
             Notice::TakenOver { from, tunnels, instances } => {
                 let what = format!("{tunnels} tunnels and {instances} instances go on here");
-                print(&label("fermata"), &format!("has taken over from process {from}: {what}"));
+                say(&label("fermata"), &format!("has taken over from process {from}: {what}"));
                 systemd::tell(systemd::State::Ready);
             }
             Notice::Stopping { tunnels: 0 } => {
                 systemd::tell(systemd::State::Stopping);
-                print(&label("fermata"), "stopping");
+                say(&label("fermata"), "stopping");
             }
             Notice::Stopping { tunnels } => {
                 systemd::tell(systemd::State::Stopping);
-                print(&label("fermata"), &format!("stopping; {tunnels} tunnels are told so (Close 1001)"));
+                say(&label("fermata"), &format!("stopping; {tunnels} tunnels are told so (Close 1001)"));
             }
         }
     }
@@ -246,10 +246,10 @@ impl Voice {
     fn ready(&self, ports: &[PublicPort]) {
         let bold = Style::new().bold();
         for port in ports {
-            print(&label("fermata"), &format!("{bold}{}{bold:#}  {}", self.url(port), port.behind()));
+            say(&label("fermata"), &format!("{bold}{}{bold:#}  {}", self.url(port), port.behind()));
         }
         if let Some(page) = self.tester(ports) {
-            print(&label("fermata"), &format!("try it in a browser: {bold}{page}{bold:#}"));
+            say(&label("fermata"), &format!("try it in a browser: {bold}{page}{bold:#}"));
         }
         let green = AnsiColor::Green.on_default().bold();
         // The contract: a line that starts with `ready`.
@@ -280,7 +280,7 @@ impl Voice {
     }
 }
 
-fn print(label: &str, text: &str) {
+pub(super) fn say(label: &str, text: &str) {
     anstream::println!("{label} {text}");
     let _ = anstream::stdout().flush();
 }

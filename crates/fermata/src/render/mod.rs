@@ -6,10 +6,12 @@
 mod cloud;
 mod compose;
 mod haproxy;
+mod keepalived;
 mod kubernetes;
 mod references;
 pub mod yaml;
 
+pub use self::haproxy::{Front, Paths, fronts, render_with as haproxy_with};
 use fermata_spec::{Diagnostic, Place, Severity, Spec};
 
 /// Something that can be rendered for.
@@ -26,6 +28,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target::new("compose", "compose.yaml for docker compose", compose::render),
     Target::new("haproxy", "haproxy.cfg for the load balancer tier", haproxy::render),
+    Target::new("keepalived", "keepalived.conf for each of two balancers with a floating address", keepalived::render),
     Target::new("aws-alb", "Terraform: AWS Application Load Balancer", cloud::aws::alb),
     Target::new("aws-nlb", "Terraform: AWS Network Load Balancer", cloud::aws::nlb),
     Target::new("aws-alb-cloudformation", "CloudFormation: AWS Application Load Balancer", cloud::cloudformation::alb),

@@ -247,6 +247,7 @@ impl Running {
             pid: std::process::id(),
             uptime: self.since.elapsed().as_secs(),
             file: self.outside.file.display().to_string(),
+            engine: None,
             ports: self.ports.iter().map(port_row).collect(),
             services: services.collect(),
             ready: self.waiting.is_over(),

@@ -2,6 +2,7 @@
 
 mod changes;
 mod failing;
+mod haproxy;
 mod polling;
 mod secure;
 mod server;
@@ -87,7 +88,7 @@ pub(crate) fn get(port: u16, path: &str, headers: &str) -> (String, String) {
 }
 
 /// The same from another address of this machine.
-fn get_from(from: IpAddr, port: u16, path: &str, headers: &str) -> (String, String) {
+pub(crate) fn get_from(from: IpAddr, port: u16, path: &str, headers: &str) -> (String, String) {
     let answer =
         ask(from, port, &format!("GET {path} HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n{headers}\r\n"));
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));

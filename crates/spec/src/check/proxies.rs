@@ -12,6 +12,7 @@ const AT: &str = "gateway.proxy_protocol";
 pub(super) fn check(sections: &Sections, reading: &Reading) {
     nobody(sections, reading);
     nowhere(sections, reading);
+    one_sided(sections, reading);
     for service in &sections.services {
         datagrams(service, reading);
     }
@@ -34,7 +35,8 @@ fn nobody(sections: &Sections, reading: &Reading) {
 /// A port that is no public one.
 fn nowhere(sections: &Sections, reading: &Reading) {
     let ProxyPorts::Some(ports) = &sections.gateway.proxy_protocol else { return };
-    if sections.services.is_empty() || reading.said.blames("services") {
+    // A balancer has ports of its own beside those of the services.
+    if sections.services.is_empty() || sections.load_balancer.is_some() || reading.said.blames("services") {
         return;
     }
     let entries = || sections.services.iter().flat_map(|service| &service.ports);
@@ -48,6 +50,30 @@ fn nowhere(sections: &Sections, reading: &Reading) {
         let diagnostic = Diagnostic::new(&codes::PROXY_PORT, at.clone(), reading.place(&at), message);
         reading.said.add(diagnostic.help("write a public port of a service, or remove it"));
     }
+}
+
+/// The balancer and its servers, which read the same file, do not agree.
+fn one_sided(sections: &Sections, reading: &Reading) {
+    let Some(balancer) = &sections.load_balancer else { return };
+    if sections.services.is_empty() || reading.said.blames("load_balancer") || reading.said.blames("gateway") {
+        return;
+    }
+    let says = "load_balancer.proxy_protocol";
+    let (at, message, help) = match (balancer.proxy_protocol, &sections.gateway.proxy_protocol) {
+        (Some(_), ProxyPorts::None) => (
+            says,
+            "the balancer says it to servers whose gateway does not expect it: they answer 400",
+            "write gateway: {proxy_protocol: true, trusted_proxies: [the balancer's address]}",
+        ),
+        (None, ProxyPorts::All | ProxyPorts::Some(_)) => (
+            AT,
+            "the servers expect it of the balancer, which does not say it: they close its connections",
+            "write load_balancer: {proxy_protocol: v2}, or leave the balancer out of trusted_proxies",
+        ),
+        _ => return,
+    };
+    let diagnostic = Diagnostic::new(&codes::PROXY_ONE_SIDED, at, reading.key_place(at), message);
+    reading.said.add(diagnostic.help(help));
 }
 
 /// The protocol begins connections, and UDP has none.

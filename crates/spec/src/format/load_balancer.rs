@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, codes, quote};
-use crate::grammar::{Key, Numbers, Others, Section, Shape, Text, Word};
-use crate::model::{Balance, LbEngine, LbPort, LbPorts, LoadBalancer, Server, ServerTls, Sticky, WebSocket};
+use crate::grammar::{Actor, Key, Numbers, Others, Section, Shape, Text, Word};
+use crate::model::{LbEngine, LbPort, LbPorts, LoadBalancer, Server, ServerTls, Sticky, WebSocket};
 use crate::reader::Field;
 use crate::tree::Kind;
 
+use super::floating::FLOATING;
+use super::haproxy::{CONFIGURATION, HAPROXY};
 use super::health::CHECK_SHAPE;
 use super::service::{BALANCE, PROXY_VERSION, STICKY, balance, proxy_version};
 use super::values::{self, DOMAIN, DURATION, TEXT, TIMEOUT};
 use super::websocket::WEBSOCKET;
-use super::{health, patterns, websocket};
+use super::{floating, haproxy, health, patterns, websocket};
 
 /// `load_balancer`.
 pub(crate) const LOAD_BALANCER: Section = Section {
@@ -33,6 +34,27 @@ pub(crate) const LOAD_BALANCER: Section = Section {
         Key::new("httpchk", HTTPCHK, "Request by which servers are checked.", "httpchk: GET /healthz")
             .own()
             .default("GET /healthz"),
+        Key::new(
+            "floating",
+            Shape::Section(&FLOATING),
+            "An address that two balancers share, for fermata render keepalived.",
+            "floating: {address: 203.0.113.10, interface: eth0, balancers: [203.0.113.8, 203.0.113.9]}",
+        )
+        .own()
+        .actor(Actor::Render),
+        Key::new(
+            "configuration",
+            Shape::Section(&CONFIGURATION),
+            "The keys that manifest.yml has there; what stands in load_balancer itself counts more.",
+            "configuration: {balance: leastconn, haproxy_username: ops, haproxy_password: s3cret}",
+        ),
+        Key::new(
+            "haproxy",
+            Shape::Section(&HAPROXY),
+            "Lines of your own for HAProxy's configuration, by section.",
+            "haproxy: {global: nbthread 2}",
+        )
+        .own(),
         Key::new(
             "check",
             CHECK_SHAPE,
@@ -196,8 +218,9 @@ pub(crate) fn read(field: &Field<'_>) -> Option<LoadBalancer> {
         Some("haproxy") => LbEngine::Haproxy,
         _ => LbEngine::Builtin,
     };
-    let balance = fields.get("balance").and_then(|field| balance(&field)).unwrap_or_else(Balance::default);
+    let balance = fields.get("balance").and_then(|field| balance(&field));
     let httpchk = fields.get("httpchk").and_then(|field| field.parse(httpchk));
+    let (haproxy, configuration) = haproxy::read(&fields);
     let servers = fields.get("servers").map(|field| servers(&field)).unwrap_or_default();
     let timeout = |name| fields.get(name).and_then(|field| field.parse(values::timeout)).flatten();
     let wait = |name| fields.get(name).and_then(|field| values::seconds(&field, values::duration));
@@ -205,8 +228,8 @@ pub(crate) fn read(field: &Field<'_>) -> Option<LoadBalancer> {
     Some(LoadBalancer {
         engine,
         servers,
-        balance,
-        httpchk,
+        balance: balance.or(configuration.balance).unwrap_or_default(),
+        httpchk: httpchk.or(configuration.httpchk),
         check: check("check"),
         ws_check: check("ws_check"),
         ports: fields.get("ports").map(|field| ports(&field)).unwrap_or_default(),
@@ -219,9 +242,15 @@ pub(crate) fn read(field: &Field<'_>) -> Option<LoadBalancer> {
         slow_start: timeout("slow_start"),
         rebalance: timeout("rebalance"),
         zone: fields.get("zone").and_then(|field| field.text().map(str::to_owned)),
-        wait_after_adding_servers: wait("wait_after_adding_servers").unwrap_or(Duration::ZERO),
-        wait_after_removing_servers: wait("wait_after_removing_servers").unwrap_or(Duration::ZERO),
+        wait_after_adding_servers: wait("wait_after_adding_servers")
+            .or(configuration.wait_after_adding)
+            .unwrap_or_default(),
+        wait_after_removing_servers: wait("wait_after_removing_servers")
+            .or(configuration.wait_after_removing)
+            .unwrap_or_default(),
         websocket: fields.get("websocket").map_or_else(WebSocket::default, |field| websocket::read(&field)),
+        floating: fields.get("floating").and_then(|field| floating::read(&field)),
+        haproxy,
     })
 }
 
@@ -255,7 +284,7 @@ fn server_tls(field: &Field<'_>) -> ServerTls {
     }
 }
 
-fn httpchk(text: &str) -> Option<String> {
+pub(super) fn httpchk(text: &str) -> Option<String> {
     let mut words = text.split(' ');
     let (method, path) = (words.next()?, words.next()?);
     let version = words.next();

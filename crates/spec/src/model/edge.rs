@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Balance, Check, Sticky, WebSocket};
+use super::{Balance, Check, Haproxy, Sticky, WebSocket};
 use crate::format::values::network;
 
 /// Where every http and https port of a gateway says whether it has a service to send requests to: what load balancers
@@ -224,6 +224,10 @@ pub struct LoadBalancer {
     pub wait_after_removing_servers: Duration,
     /// `websocket`, for tunnels that are not passed through.
     pub websocket: WebSocket,
+    /// An address that it shares with another one.
+    pub floating: Option<Floating>,
+    /// What is for `HAProxy` alone.
+    pub haproxy: Haproxy,
 }
 
 /// `ports` of the load balancer.
@@ -260,6 +264,19 @@ pub struct ServerTls {
     pub ca: Option<String>,
     /// The name that certificates must be good for; default each server's address.
     pub name: Option<String>,
+}
+
+/// `floating`: three different addresses of one family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Floating {
+    /// The one that clients know.
+    pub address: IpAddr,
+    /// The network interface that gets it.
+    pub interface: String,
+    /// Each balancer's own; the first one is preferred.
+    pub balancers: [IpAddr; 2],
+    /// Number of the virtual router. Default 51.
+    pub router: u8,
 }
 
 /// `engine`.

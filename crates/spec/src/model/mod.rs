@@ -5,6 +5,7 @@
 
 mod bounds;
 mod edge;
+mod haproxy;
 mod health;
 mod service;
 mod volume;
@@ -15,6 +16,7 @@ use std::ops::Range;
 
 pub use bounds::*;
 pub use edge::*;
+pub use haproxy::*;
 pub use health::*;
 pub use service::*;
 pub use volume::*;

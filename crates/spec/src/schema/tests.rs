@@ -40,6 +40,7 @@ const STRUCTURAL: &[&str] = &[
 const SEMANTIC: &[&str] = &[
     codes::ACME_PORT.name,
     codes::COUNT.name,
+    codes::FLOATING.name,
     codes::HEALTH_COMMAND.name,
     codes::HEALTH_PORT.name,
     codes::KEY_TWICE.name,

@@ -92,6 +92,13 @@ codes! {
         wrong: "load_balancer:\n  servers:\n  - {name: web, address: 10.0.0.11}\n  - {name: web, address: 10.0.0.12}\n",
         right: "load_balancer:\n  servers:\n  - {name: web1, address: 10.0.0.11}\n  - {name: web2, address: 10.0.0.12}\n",
     }
+    FLOATING = Error "E-FLOATING" {
+        title: "an address that does not float",
+        text: "A floating address belongs to one of two balancers at a time. Each has an address of its own beside it, of the same \
+               family, by which they speak with each other.",
+        wrong: "load_balancer:\n  servers: [{name: web1, address: 10.0.0.11}]\n  floating: {address: 10.0.0.10, interface: eth0, balancers: [10.0.0.8]}\n",
+        right: "load_balancer:\n  servers: [{name: web1, address: 10.0.0.11}]\n  floating: {address: 10.0.0.10, interface: eth0, balancers: [10.0.0.8, 10.0.0.9]}\n",
+    }
     SERVER_NONE = Error "E-SERVER-NONE" {
         title: "a load balancer without servers",
         text: "servers lists the machines to which the load balancer sends.",

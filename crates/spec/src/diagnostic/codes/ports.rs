@@ -84,6 +84,13 @@ codes! {
         wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\ngateway: {proxy_protocol: [8080], trusted_proxies: [10.0.0.0/8]}\n",
         right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\ngateway: {proxy_protocol: [80], trusted_proxies: [10.0.0.0/8]}\n",
     }
+    PROXY_ONE_SIDED = Warning "W-PROXY-ONE-SIDED" {
+        title: "PROXY protocol that only one side speaks",
+        text: "The balancer and its servers read the same file. Where load_balancer.proxy_protocol has the balancer say who the client \
+               is, gateway.proxy_protocol has the servers expect it; one without the other breaks every connection between them.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\nload_balancer:\n  servers: [{name: web1, address: 10.0.0.11}]\n  proxy_protocol: v2\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\nload_balancer:\n  servers: [{name: web1, address: 10.0.0.11}]\n  proxy_protocol: v2\ngateway: {proxy_protocol: true, trusted_proxies: [10.0.0.2]}\n",
+    }
     MATCH = Error "E-MATCH" {
         title: "not a server name",
         text: "traffic_matches has names as browsers ask for them: without scheme, port and path. One leading *. matches every name \
