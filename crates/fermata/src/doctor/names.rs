@@ -39,7 +39,9 @@ fn names(spec: &Spec) -> BTreeSet<String> {
         HostPattern::Any | HostPattern::Under(_) => None,
     });
     let issued = spec.tls.acme.iter().flat_map(|acme| acme.domains.iter().cloned());
-    matches.chain(issued).filter(|name| name.parse::<IpAddr>().is_err()).collect()
+    // Addresses need no DNS, and localhost is this machine on every one (RFC 6761 6.3).
+    let is_local = |name: &str| name == "localhost" || name.ends_with(".localhost");
+    matches.chain(issued).filter(|name| name.parse::<IpAddr>().is_err() && !is_local(name)).collect()
 }
 
 async fn resolve(name: &str) -> Result<BTreeSet<IpAddr>, String> {

@@ -129,7 +129,7 @@ async fn obstacles(spec: &Spec, place: &Place) -> Vec<(Verdict, Advice)> {
             if run::needs_engine(&plan)
                 && let Err(why) = run::engine_answers().await
             {
-                return vec![(Verdict::Broken, Advice::new("engine-absent", sentence(&why)))];
+                return vec![(Verdict::Broken, Advice::new("engine-absent", format!("{}.", sentence(&why))))];
             }
             problems.dedup();
             problems
