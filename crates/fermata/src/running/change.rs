@@ -37,6 +37,15 @@ impl Running {
             return Err(format!("a change of {name} is under way; reload again when it is done"));
         }
         let planned = |name: &Arc<str>| plan.services.iter().find(|service| service.name == *name).cloned();
+        // Instances of both would have the same names.
+        if let Some(name) =
+            changes.replaced.iter().find(|name| self.plans.contains_key(*name) && planned(name).is_none())
+        {
+            return Err(format!(
+                "{name} runs here, and by the file it is to run elsewhere: no reload can do that; give it another name there, so \
+                 that one service goes as the other comes, or stop fermata and start it again; nothing has changed"
+            ));
+        }
         let added: Vec<ServicePlan> = changes.added.iter().filter_map(planned).collect();
         // The last thing that can fail.
         self.supervisor.add(added.clone()).map_err(|problems| StartError::Plan(problems).to_string())?;

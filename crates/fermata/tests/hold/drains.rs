@@ -93,16 +93,18 @@ fn a_file_that_wants_another_instance_fills_it_first() {
     assert_eq!(fermata.stop().code, Some(0));
 }
 
+/// A service that runs by itself, and its address.
+fn elsewhere() -> (Process, String) {
+    let address = format!("127.0.0.1:{}", free_port());
+    let process = Process::start(&mut Folder::new("").command(&["echo", "--listen", &address]));
+    process.wait_for("that it listens", |line| line.starts_with("listening"));
+    (process, address)
+}
+
 #[test]
 fn a_service_elsewhere_may_move_and_only_where_it_left_are_tunnels_drained() {
     let port = free_port();
-    let echo = || {
-        let address = format!("127.0.0.1:{}", free_port());
-        let process = Process::start(&mut Folder::new("").command(&["echo", "--listen", &address]));
-        process.wait_for("that it listens", |line| line.starts_with("listening"));
-        (process, address)
-    };
-    let ((_old, old), (_new, new)) = (echo(), echo());
+    let ((_old, old), (_new, new)) = (elsewhere(), elsewhere());
     let at = |addresses: &str| {
         format!(
             "version: 2\nservices:\n  web:\n    address: [{addresses}]\n    websocket: {{drain: 1s}}\n    \
@@ -131,6 +133,41 @@ fn a_service_elsewhere_may_move_and_only_where_it_left_are_tunnels_drained() {
             assert_eq!(socket.next().await.expect("open").expect("a message"), Message::text("still here"));
         }
         assert_eq!(live(&fermata), BTreeMap::from([("web.1".to_owned(), 40)]));
+    });
+    assert_eq!(fermata.stop().code, Some(0));
+}
+
+#[test]
+fn a_service_that_runs_here_goes_elsewhere_under_another_name_alone() {
+    let (port, container) = (free_port(), free_port());
+    let (_there, address) = elsewhere();
+    let fermata = Fermata::up(&file(port, container, ""));
+    let moved = |name: &str| {
+        format!(
+            "version: 2\nservices:\n  {name}:\n    address: {address}\n    \
+             ports: [{{container: 3000, http: {port}}}]\ngateway: {{bind: [\"127.0.0.1\"]}}\n"
+        )
+    };
+    runtime().block_on(async {
+        let mut socket = open(port).await;
+        fermata.folder.write("service.yml", &moved("web"));
+        let (code, said, why) = asked(&fermata, &["reload"]).await;
+        assert_eq!((code, said.as_str()), (Some(1), ""));
+        assert_eq!(
+            why,
+            "error: web runs here, and by the file it is to run elsewhere: no reload can do that; give it another name \
+             there, so that one service goes as the other comes, or stop fermata and start it again; nothing has changed\n"
+        );
+        socket.send(Message::text("still here")).await.expect("the tunnel takes a message");
+        assert_eq!(socket.next().await.expect("open").expect("a message"), Message::text("still here"));
+
+        fermata.folder.write("service.yml", &moved("away"));
+        assert_eq!(asked(&fermata, &["reload"]).await.0, Some(0));
+        assert_eq!(endings(vec![socket]).await, BTreeMap::from([((1012, "the service was removed".to_owned()), 1)]));
+        drop(open(port).await);
+        until("its process has gone", || {
+            std::net::TcpListener::bind(("127.0.0.1", container)).is_ok()
+        });
     });
     assert_eq!(fermata.stop().code, Some(0));
 }
