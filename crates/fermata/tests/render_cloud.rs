@@ -33,10 +33,11 @@ fn inputs() -> Vec<(String, String)> {
     paths.iter().map(|path| (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), read(path))).collect()
 }
 
-/// The targets that stand in front of Fermata: all that have a README.md.
+/// The targets that stand in front of Fermata or of its machines: all for Terraform and what goes with it.
 fn targets() -> Vec<&'static str> {
     let is_balancer = |name: &str| BALANCERS.iter().any(|balancer| name.starts_with(balancer.name));
-    TARGETS.iter().map(|target| target.name).filter(|name| is_balancer(name)).collect()
+    let is_here = |name: &&str| is_balancer(name) || name.starts_with("servers-");
+    TARGETS.iter().map(|target| target.name).filter(is_here).collect()
 }
 
 fn rendered(name: &str, text: &str) -> Rendered {
@@ -409,6 +410,18 @@ fn proxy_protocol_is_not_spoken_to_a_gateway_that_does_not_expect_it() {
         ] {
             assert!(!text.contains(word), "{place}: {word}");
         }
+    }
+}
+
+#[test]
+fn rules_for_load_balancers_are_written_when_it_is_known_where_these_are() {
+    let yml = format!("{PORTS}firewall: {{rules: [{{port: 8080, from: load_balancer}}]}}\n");
+    for name in ["servers-aws", "servers-gcp", "servers-digitalocean"] {
+        let Rendered { files, said } = rendered(name, &yml);
+        let said: Vec<_> = said.iter().map(|one| (&*one.path, &*one.message, one.help.as_deref())).collect();
+        let (why, way) =
+            ("which addresses the load balancers have is not known", "name them under gateway: trusted_proxies");
+        assert_eq!((files.len(), said), (0, vec![("firewall.rules[0].from", why, Some(way))]), "{name}");
     }
 }
 

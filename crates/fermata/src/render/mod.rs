@@ -44,6 +44,13 @@ pub const TARGETS: &[Target] = &[
     Target::new("scaleway", "Terraform: Scaleway Load Balancer", cloud::scaleway::balancer),
     Target::new("openstack-octavia", "Terraform: OpenStack Octavia", cloud::octavia::balancer),
     Target::new("cloudflare", "Terraform: Cloudflare load balancing", cloud::cloudflare::balancer),
+    Target::new("servers-aws", "Terraform: the security group of machines that run Fermata", cloud::groups::aws),
+    Target::new("servers-gcp", "Terraform: the same for Google Cloud, as firewall rules", cloud::groups::gcp),
+    Target::new(
+        "servers-digitalocean",
+        "Terraform: the same for DigitalOcean, as a firewall",
+        cloud::groups::digitalocean,
+    ),
     Target::new("kubernetes", "Kubernetes: workloads, Gateway API, Kustomize base", kubernetes::gateway),
     Target::new("kubernetes-edge", "Kubernetes with Fermata as the edge", kubernetes::edge),
     Target::new(

@@ -9,7 +9,7 @@ use super::terraform::{Module, Provider, SOME_SERVERS, asked, clients, filled, n
 use super::{Made, render};
 use crate::render::Rendered;
 
-const AWS: Provider = Provider { name: "aws", source: "hashicorp/aws", version: "~> 6.69" };
+pub(super) const AWS: Provider = Provider { name: "aws", source: "hashicorp/aws", version: "~> 6.69" };
 
 /// Mistakes of either kind that neither makes, for Terraform and `CloudFormation` alike.
 pub(super) const ALB_AVOIDS: &[&str] = &[

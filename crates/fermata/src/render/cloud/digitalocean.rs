@@ -9,7 +9,7 @@ use super::terraform::{self, Module, Provider, asked, filled, name};
 use super::{Made, render};
 use crate::render::Rendered;
 
-const DIGITALOCEAN: Provider =
+pub(super) const DIGITALOCEAN: Provider =
     Provider { name: "digitalocean", source: "digitalocean/digitalocean", version: "~> 2.71" };
 
 const AVOIDS: &[&str] = &[

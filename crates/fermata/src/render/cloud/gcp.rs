@@ -9,7 +9,7 @@ use super::terraform::{self, Module, Provider, asked, clients, filled, name};
 use super::{Made, render};
 use crate::render::Rendered;
 
-const GOOGLE: Provider = Provider { name: "google", source: "hashicorp/google", version: "~> 8.7" };
+pub(super) const GOOGLE: Provider = Provider { name: "google", source: "hashicorp/google", version: "~> 8.7" };
 
 /// Where its checks and front ends connect from (cloud.google.com/load-balancing/docs/health-check-concepts).
 const RANGES: [&str; 2] = ["130.211.0.0/22", "35.191.0.0/16"];

@@ -12,6 +12,7 @@ pub(super) mod digitalocean;
 pub(super) mod fly;
 mod front;
 pub(super) mod gcp;
+pub(super) mod groups;
 pub(super) mod hetzner;
 pub(super) mod linode;
 pub(super) mod octavia;
