@@ -147,10 +147,13 @@ impl Running {
             }
             return;
         }
-        let workers = self.workers.clone();
+        let (workers, pools, service) = (self.workers.clone(), self.pools.clone(), service.clone());
         tokio::task::spawn_local(async move {
             tokio::time::sleep(wait).await;
-            for which in &there {
+            // Who has come back meanwhile keeps its tunnels.
+            let back = pools.endpoints(&service);
+            let is_gone = |which: &&Which| back.iter().all(|one| Some(&one.target) != which.at.as_ref());
+            for which in there.iter().filter(is_gone) {
                 workers.drain(which, &close, over).await;
             }
         });

@@ -98,3 +98,32 @@ fn a_server_that_was_added_waits_as_long_as_the_file_says() {
     assert_eq!([(); 6].map(|()| who(ports.http)), ["web2"; 6]);
     assert_eq!(balancer.stop().code, Some(0));
 }
+
+#[test]
+fn tunnels_of_removed_servers_stay_as_long_as_the_file_says_and_of_one_that_is_back_for_good() {
+    let ports = Ports::new();
+    let servers = [2, 3, 4].map(|number| ports.serve(number));
+    let [first, second, third] = servers.each_ref();
+    let keys = [QUICK, "wait_after_removing_servers: 2s", "websocket: {drain: 0s}"];
+    let balancer = ports.balance(&[first, second, third], &keys);
+    let runtime = runtime();
+    let mut sockets = Vec::new();
+    let even = named(&[("web2", 1), ("web3", 1), ("web4", 1)]);
+    assert_eq!(runtime.block_on(open_many(ports.http, 3, &mut sockets)), even);
+    reload(&balancer, &ports.file(&[first], &keys));
+    runtime.block_on(async {
+        for socket in &mut sockets {
+            echoes(socket).await;
+        }
+    });
+    reload(&balancer, &ports.file(&[first, second], &keys));
+    // That of web4, and no other.
+    until("a tunnel has been closed", || balancer.status()["tunnels"]["live"] == 2);
+    let mut open = 0;
+    for socket in &mut sockets {
+        open += usize::from(runtime.block_on(is_open(socket)));
+    }
+    assert_eq!(open, 2);
+    drop(sockets);
+    assert_eq!(balancer.stop().code, Some(0));
+}
