@@ -66,7 +66,7 @@ fn map(text: &str) -> BTreeSet<String> {
     let mut folders: Vec<&str> = Vec::new();
     for line in text.lines() {
         let name = line.split_whitespace().next().unwrap_or_default();
-        if line.starts_with("crates/") && name.ends_with("/src/") {
+        if line.starts_with(name) && name.ends_with("/src/") {
             folders = vec![name];
         } else if line.starts_with("```") {
             folders.clear();

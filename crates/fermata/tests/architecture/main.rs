@@ -110,7 +110,8 @@ struct House {
 impl House {
     fn walk() -> House {
         let mut sources = Vec::new();
-        for file in files().into_iter().filter(|file| has_extension(file, "rs")) {
+        let of_a_crate = |file: &String| crates().iter().any(|(name, _)| file.starts_with(&format!("crates/{name}/")));
+        for file in files().into_iter().filter(of_a_crate).filter(|file| has_extension(file, "rs")) {
             let text = fs::read_to_string(repository().join(&file)).expect("a listed file can be read");
             sources.push(Source::new(file, &text));
         }
@@ -154,12 +155,13 @@ fn crates() -> Vec<(String, String)> {
     ["wire", "spec", "fermata"].map(|name| (name.to_owned(), format!("crates/{name}/Cargo.toml"))).to_vec()
 }
 
-/// Every file under `src` of our crates, by its path from the top of the repository.
+/// Every file under `src` of our crates, the bench and the chores, by its path from the top of the repository.
 fn files() -> BTreeSet<String> {
     let top = repository();
     let mut found = BTreeSet::new();
-    let mut folders: Vec<PathBuf> =
-        ["wire", "spec", "fermata"].map(|name| top.join("crates").join(name).join("src")).to_vec();
+    let mut folders: Vec<PathBuf> = ["crates/wire", "crates/spec", "crates/fermata", "crates/bench", "xtask"]
+        .map(|one| top.join(one).join("src"))
+        .to_vec();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
             let path = entry.expect("a folder can be listed").path();
@@ -176,8 +178,8 @@ fn files() -> BTreeSet<String> {
 
 /// The folders below `src` that a file is in.
 fn folders_of(file: &str) -> impl Iterator<Item = String> {
-    let ends: Vec<usize> = file.match_indices('/').map(|(at, _)| at + 1).collect();
-    ends.into_iter().skip(3).map(|end| file[..end].to_owned())
+    let src = file.find("/src/").map_or(file.len(), |at| at + "/src/".len());
+    file.match_indices('/').map(|(at, _)| at + 1).filter(move |end| *end > src).map(|end| file[..end].to_owned())
 }
 
 fn has_extension(file: &str, extension: &str) -> bool {
