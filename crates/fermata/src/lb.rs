@@ -80,11 +80,13 @@ fn ports(spec: &Spec, balancer: &LoadBalancer, obstacles: &mut Vec<Obstacle>) ->
     };
     let web = Port { container: requests, websocket: Some(websockets), ..NO_PORT };
     add("http", own.http.public, Port { http: Some(own.http.public), ..web });
-    if ends_tls(spec) {
-        add("https", own.https.public, Port { https: Some(own.https.public), ..web });
-    } else {
-        add("https", own.https.public, passed(own.https));
-    }
+    let by_name = Port { container: own.https.server, tls: Some(own.https.public), ..NO_PORT };
+    let https = match (ends_tls(spec), balancer.pass_through.is_empty()) {
+        (true, _) => Port { https: Some(own.https.public), ..web },
+        (false, true) => passed(own.https),
+        (false, false) => by_name,
+    };
+    add("https", own.https.public, https);
     add("ws", own.ws.public, passed(own.ws));
     add("wss", own.wss.public, passed(own.wss));
     let mut others: Vec<Port> = Vec::new();
@@ -116,10 +118,13 @@ fn ports(spec: &Spec, balancer: &LoadBalancer, obstacles: &mut Vec<Obstacle>) ->
         }
     }
     ports.extend(others);
+    if ends_tls(spec) && !balancer.pass_through.is_empty() {
+        ports.push(by_name);
+    }
     ports
 }
 
-const NO_PORT: Port = Port { container: 0, websocket: None, http: None, https: None, tcp: None, udp: None };
+const NO_PORT: Port = Port { container: 0, websocket: None, http: None, https: None, tcp: None, udp: None, tls: None };
 
 /// Byte for byte, whatever is spoken there.
 fn passed(port: LbPort) -> Port {
@@ -133,7 +138,8 @@ fn loops(spec: &Spec, balancer: &LoadBalancer, ports: &[Port], is_ours: impl Fn(
             |bound: &IpAddr| *bound == ip || (bound.is_unspecified() && bound.is_ipv4() == ip.is_ipv4() && is_ours(ip));
         spec.gateway.bind.iter().any(own)
     };
-    let public: Vec<u16> = ports.iter().flat_map(|port| [port.http, port.https, port.tcp]).flatten().collect();
+    let public: Vec<u16> =
+        ports.iter().flat_map(|port| [port.http, port.https, port.tcp, port.tls]).flatten().collect();
     let there = ports.iter().flat_map(|port| [Some(port.container), port.websocket]).flatten();
     let Some(port) = there.into_iter().find(|port| public.contains(port)) else { return Vec::new() };
     let itself = balancer.servers.iter().enumerate().filter(|(_, server)| server.address.parse().is_ok_and(binds));
@@ -183,7 +189,7 @@ fn service(balancer: &LoadBalancer, ports: Vec<Port>) -> Service {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::public::public_ports;
+    use crate::public::{PublicPort, Scheme, public_ports};
 
     fn spec(text: &str) -> Spec {
         fermata_spec::read(text).spec.expect("a valid file")
@@ -196,13 +202,22 @@ mod tests {
                     let websockets = port.websocket.map(|port| format!(", WebSockets {port}")).unwrap_or_default();
                     format!(" to {}{websockets}", port.container)
                 };
-                let of = |public: u16| {
-                    let own = |port: &&Port| [port.http, port.https, port.tcp, port.udp].contains(&Some(public));
+                let of = |public: &PublicPort| {
+                    let own = |port: &&Port| {
+                        let there = match public.scheme {
+                            Scheme::Tls => port.tls,
+                            Scheme::Http => port.http,
+                            Scheme::Https => port.https,
+                            Scheme::Tcp => port.tcp,
+                            Scheme::Udp => port.udp,
+                        };
+                        there == Some(public.port)
+                    };
                     tier.services[0].ports.iter().find(own).map(to).unwrap_or_default()
                 };
                 public_ports(&tier)
                     .iter()
-                    .map(|port| format!("{} {}{}", port.scheme.name(), port.port, of(port.port)))
+                    .map(|port| format!("{} {}{}", port.scheme.name(), port.port, of(port)))
                     .collect()
             }
             Err(obstacles) => obstacles.iter().map(ToString::to_string).collect(),
@@ -228,6 +243,17 @@ mod tests {
         assert_eq!(shown(&file), clear);
         let with_tls = shown(&format!("{file}tls: {{certificates: [{{cert: a.pem, key: a.key}}]}}\n"));
         assert_eq!(with_tls[1], "wss 443 to 80, WebSockets 8080");
+    }
+
+    #[test]
+    fn names_that_are_passed_through_go_to_the_https_port_and_others_end_here_or_nowhere() {
+        let file =
+            format!("load_balancer: {{{SERVERS}, pass_through: app.example.com, ports: {{https: \"443:9443\"}}}}\n");
+        let rest = ["tcp 8080 to 8080", "tcp 8443 to 8443"];
+        assert_eq!(shown(&file), [&["ws 80 to 80, WebSockets 8080", "tls 443 to 9443"][..], &rest].concat());
+        let with_tls = shown(&format!("{file}tls: {{certificates: [{{cert: a.pem, key: a.key}}]}}\n"));
+        let both = ["ws 80 to 80, WebSockets 8080", "tls 443 to 9443", "wss 443 to 80, WebSockets 8080"];
+        assert_eq!(with_tls, [&both[..], &rest].concat());
     }
 
     #[test]

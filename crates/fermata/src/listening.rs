@@ -31,7 +31,9 @@ impl Bound {
         let addresses: Vec<IpAddr> =
             gateway.bind.iter().copied().filter(|ip| ipv6 || *ip != IpAddr::from([0u16; 8])).collect();
         let (mut bound, mut errors) = (Bound::default(), Vec::new());
-        for port in ports {
+        // One listener does both: it passes the TLS of some names on, and ends that of the others.
+        let ends = |port: u16| ports.iter().any(|other| (other.port, other.scheme) == (port, Scheme::Https));
+        for port in ports.iter().filter(|port| port.scheme != Scheme::Tls || !ends(port.port)) {
             for ip in &addresses {
                 if let Err(error) = bound.add(SocketAddr::new(*ip, port.port), port.scheme, before) {
                     errors.push(error);
@@ -50,7 +52,7 @@ impl Bound {
     fn add(&mut self, address: SocketAddr, scheme: Scheme, before: &Bound) -> Result<(), BindError> {
         let known = match scheme {
             Scheme::Udp => before.udp.get(&address).map(|socket| Kept::Udp(socket.clone())),
-            Scheme::Http | Scheme::Https | Scheme::Tcp => before.tcp(address).map(Kept::Tcp),
+            Scheme::Tls | Scheme::Http | Scheme::Https | Scheme::Tcp => before.tcp(address).map(Kept::Tcp),
         };
         let transport = if scheme == Scheme::Udp { Transport::Udp } else { Transport::Tcp };
         let kept = match known {
@@ -107,6 +109,7 @@ impl Bound {
                 let speaks = match scheme {
                     Scheme::Https => Speaks::Https(tls.clone()),
                     Scheme::Http => Speaks::Http,
+                    Scheme::Tls => Speaks::Tls,
                     Scheme::Tcp | Scheme::Udp => Speaks::Raw,
                 };
                 Door { listener: listener.clone(), speaks }

@@ -12,15 +12,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fermata_spec::{Address, Service, Source, Spec};
+use fermata_spec::{Address, HostPattern, Service, Source, Spec};
 
 use crate::net::proxy_version;
-use crate::route::{Endpoint, Guests, Hop, Lease, Manner, Pool, Route, Secure, Target};
+use crate::route::{Endpoint, Guests, Hop, Lease, Manner, Named, Pool, Route, Secure, Target};
 use crate::run::Event;
 
 /// What a public port speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scheme {
+    /// TLS that is passed on as it is, by the name that it asks for.
+    Tls,
     /// HTTP and WebSocket.
     Http,
     /// The same over TLS.
@@ -35,6 +37,7 @@ impl Scheme {
     /// As in a URL of a WebSocket, or of what else the port carries.
     pub fn name(self) -> &'static str {
         match self {
+            Scheme::Tls => "tls",
             Scheme::Http => "ws",
             Scheme::Https => "wss",
             Scheme::Tcp => "tcp",
@@ -108,13 +111,26 @@ struct Published {
 /// Everything that a service publishes.
 fn published(service: &Service) -> impl Iterator<Item = Published> {
     service.ports.iter().flat_map(|port| {
-        let all =
-            [(Scheme::Http, port.http), (Scheme::Https, port.https), (Scheme::Tcp, port.tcp), (Scheme::Udp, port.udp)];
+        let all = [
+            (Scheme::Http, port.http),
+            (Scheme::Https, port.https),
+            (Scheme::Tcp, port.tcp),
+            (Scheme::Udp, port.udp),
+            (Scheme::Tls, port.tls),
+        ];
         all.into_iter().filter_map(|(scheme, public)| {
             let websocket = port.websocket.filter(|_| matches!(scheme, Scheme::Http | Scheme::Https));
             Some(Published { scheme, public: public?, container: port.container, websocket })
         })
     })
+}
+
+/// The names whose TLS is passed on to the servers.
+fn passed(service: &Service) -> Vec<HostPattern> {
+    match &service.source {
+        Source::Servers(balancer) => balancer.pass_through.clone(),
+        _ => Vec::new(),
+    }
 }
 
 fn instances(service: &Service) -> Option<u32> {
@@ -235,8 +251,10 @@ pub fn routes(spec: &Spec, pools: &Pools, secure: Option<&Secure>) -> Vec<(u16, 
             let websockets = websocket.map(|port| pools.pool(&service.name, port));
             let hosts = match scheme {
                 Scheme::Http | Scheme::Https => service.traffic_matches.clone(),
+                Scheme::Tls => passed(service),
                 Scheme::Tcp | Scheme::Udp => Vec::new(),
             };
+            let named = if scheme == Scheme::Tls { Named::Hello } else { Named::Request };
             let (manner, sticky) =
                 (Manner { balance: service.balance, slow_start: service.slow_start }, service.sticky);
             let (limits, guests) = (limits.clone(), guests.clone());
@@ -245,7 +263,7 @@ pub fn routes(spec: &Spec, pools: &Pools, secure: Option<&Secure>) -> Vec<(u16, 
             let secure = secure.filter(|_| hop == Hop::Gateway).cloned();
             routes.push((
                 public,
-                Route { hosts, pool, manner, sticky, proxy, websocket, guests, websockets, hop, secure },
+                Route { hosts, pool, manner, sticky, proxy, websocket, guests, websockets, hop, secure, named },
             ));
         }
     }

@@ -8,6 +8,8 @@
 //!
 //! Here the front, the routes and the tunnel engine meet; none of them knows the others.
 
+mod passage;
+
 use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -26,6 +28,7 @@ use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 
+use self::passage::{Passage, turn_away};
 use crate::front::{self, Answer, Ended, HeadLimits, Seen};
 use crate::http::{
     Attempts, Body, Exchanged, Patience, REQUEST_ID, Refusal, Upstreams, Visitor, empty, exchange, has_been_here, mark,
@@ -33,7 +36,7 @@ use crate::http::{
 };
 use crate::net::{Arrival, Leg, Unannounced, announced, dial};
 use crate::page;
-use crate::route::{Admission, Asked, Denied, Hop, Lease, Place, Places, Route, Table, TooMany, Wish};
+use crate::route::{Admission, Asked, Denied, Hop, Lease, Place, Places, Route, Table, TooMany};
 use crate::tls::{Challenges, Session};
 use crate::tunnel::{Card, Engine, Kind, Ledger, Opened};
 
@@ -44,6 +47,8 @@ pub enum Speaks {
     Http,
     /// HTTP over TLS.
     Https(Arc<ServerConfig>),
+    /// TLS that is passed on, by the name that it asks for.
+    Tls,
     /// Whatever the service speaks.
     Raw,
 }
@@ -116,11 +121,22 @@ pub async fn connection(
             }
         }
     }
-    let config = match speaks {
-        Speaks::Raw => return worker.carry_raw(leg, arrival, &leaving).await,
-        Speaks::Https(config) => Some(config),
-        Speaks::Http => None,
+    let passage = tokio::select! {
+        passage = worker.passage(&mut leg, &speaks, arrival.port(), gateway.head_timeout) => passage,
+        () = off(&mut leaving) => return Ok(()),
     };
+    match passage {
+        Passage::Here => {}
+        Passage::Through(route) => {
+            worker.carry_raw(leg, arrival, &route, &leaving).await;
+            return Ok(());
+        }
+        Passage::Nowhere(wanted) => {
+            turn_away(leg, &wanted, &arrival).await;
+            return Ok(());
+        }
+    }
+    let config = if let Speaks::Https(config) = speaks { Some(config) } else { None };
     let seen = tokio::select! {
         seen = front::greet(leg, config, arrival.port(), gateway.head_timeout) => seen,
         // Behind another process, who has come here already is served here.
@@ -314,28 +330,6 @@ impl Worker {
     fn place(&self) -> Result<Place, Refusal> {
         let place = self.places.take(self.gateway().max_connections);
         place.ok_or_else(|| Refusal::Full { of: "This gateway".into() })
-    }
-
-    /// A raw TCP port: a tunnel at once.
-    async fn carry_raw(&self, client: Leg, arrival: Arrival, leaving: &Leaving) -> io::Result<()> {
-        let Some(route) = self.table.load().find(arrival.port(), "").cloned() else { return Ok(()) };
-        let peer = arrival.peer.ip().to_canonical();
-        let (Ok(admission), Ok(place)) = (route.guests.admit(peer, None, None), self.place()) else { return Ok(()) };
-        let limit = self.patience().connect;
-        let first = route.introduction(&arrival.way());
-        let wish = Wish::of(peer);
-        let mut attempts = Attempts::at(&route, Asked::Other, &wish);
-        match attempts.connect(async |lease| dial(lease.target(), &first, None, limit).await).await {
-            Ok((lease, service)) => {
-                let taken = Taken { lease, admission, place };
-                let card = self.card(arrival, &route, taken, Rules::default());
-                self.hold(client, service, Kind::Raw, card, leaving);
-            }
-            Err(refusal) => {
-                tracing::info!(target: "refused", client = %peer, port = arrival.port(), "{}", refusal.summary());
-            }
-        }
-        Ok(())
     }
 
     /// Gives both legs to the tunnel engine.

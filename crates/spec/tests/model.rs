@@ -21,7 +21,7 @@ fn service(keys: &str) -> Service {
 }
 
 fn port(container: u16) -> Port {
-    Port { container, websocket: None, http: None, https: None, tcp: None, udp: None }
+    Port { container, websocket: None, http: None, https: None, tcp: None, udp: None, tls: None }
 }
 
 const fn seconds(seconds: u64) -> Duration {

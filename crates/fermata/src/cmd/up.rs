@@ -274,7 +274,7 @@ impl Voice {
         let port = ports.iter().filter(|port| on && !port.services.is_empty()).find_map(|port| match port.scheme {
             Scheme::Http => Some(("http", port.port)),
             Scheme::Https => Some(("https", port.port)),
-            Scheme::Tcp | Scheme::Udp => None,
+            Scheme::Tls | Scheme::Tcp | Scheme::Udp => None,
         });
         port.map(|(scheme, port)| format!("{scheme}://{}:{port}{}", self.host(), page::TESTER_PATH))
     }

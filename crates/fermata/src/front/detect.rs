@@ -47,8 +47,16 @@ async fn first(mut leg: Leg, tls: Option<Arc<ServerConfig>>, port: u16) -> io::R
             Ok(()) => Seen::Clear(leg),
             Err(error) => Seen::NoTls(leg, error),
         },
-        Some(_) => Seen::Refused(leg, Refusal::HttpOnTls(port)),
+        Some(_) => {
+            let refusal = no_tls(&leg, port);
+            Seen::Refused(leg, refusal)
+        }
         None if is_tls => Seen::Refused(leg, Refusal::TlsOnHttp(port)),
         None => Seen::Clear(leg),
     })
+}
+
+/// What is said to who began without TLS on a port that has it.
+pub fn no_tls(leg: &Leg, port: u16) -> Refusal {
+    if proxy::begins(leg.unread()) { Refusal::Announced(port) } else { Refusal::HttpOnTls(port) }
 }

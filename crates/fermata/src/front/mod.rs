@@ -8,12 +8,14 @@ mod extent;
 mod goodbye;
 mod h1;
 mod head;
+mod hello;
 mod knock;
 mod origin;
 mod turnstile;
 
-pub use detect::{Seen, greet};
+pub use detect::{Seen, greet, no_tls};
 pub use goodbye::goodbye;
 pub use h1::{Answer, Ended, accepted, converse};
+pub use hello::{Wanted, wanted};
 pub use origin::allowed;
 pub use turnstile::HeadLimits;

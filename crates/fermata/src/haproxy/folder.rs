@@ -46,6 +46,11 @@ impl Folder {
         self.0.join("master.sock")
     }
 
+    /// Where it gives itself TLS that ends there.
+    pub(super) fn ending(&self) -> PathBuf {
+        self.0.join("tls.sock")
+    }
+
     /// What the servers' states were before a reload.
     pub(super) fn states(&self) -> PathBuf {
         self.0.join("servers.state")

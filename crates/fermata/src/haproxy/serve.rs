@@ -17,7 +17,7 @@ use super::program::Program;
 use crate::admin::{
     Asked, Asking, ControlSocket, InstanceRow, PortRow, Reply, Request, ServiceRow, Status, Target, TunnelFigures,
 };
-use crate::render::{Front, Paths, fronts, haproxy_with};
+use crate::render::{ENDING, Front, Paths, fronts, haproxy_with};
 use crate::run::StateLock;
 
 /// How long connections may take to end when everything stops.
@@ -129,6 +129,7 @@ fn wanted(spec: &Spec, own: &Folder, folder: &Path) -> Result<Wanted, String> {
     let paths = Paths {
         socket: show(own.socket()),
         certificates: show(own.certificates()),
+        ending: show(own.ending()),
         folder: Some(show(folder.to_owned())),
         states: Some(show(own.states())),
     };
@@ -290,7 +291,7 @@ impl Balancer {
     async fn status(&self) -> std::io::Result<Status> {
         let rows = self.engine.figures().await?;
         let uptime = self.engine.uptime().await;
-        let backends = rows.iter().filter(|row| row.kind == Kind::Backend);
+        let backends = rows.iter().filter(|row| row.kind == Kind::Backend && row.proxy != ENDING);
         let services = backends.map(|backend| ServiceRow {
             name: backend.proxy.clone(),
             tunnels: backend.live,
@@ -301,7 +302,11 @@ impl Balancer {
                 .collect(),
         });
         let entrances = || rows.iter().filter(|row| row.kind == Kind::Frontend);
-        let sum = |side: usize| entrances().map(|front| front.bytes[side]).sum();
+        // What it has given to itself has come in twice.
+        let ending = rows.iter().find(|row| row.kind == Kind::Backend && row.proxy == ENDING);
+        let twice = ending.cloned().unwrap_or_default();
+        let sum =
+            |side: usize| entrances().map(|front| front.bytes[side]).sum::<u64>().saturating_sub(twice.bytes[side]);
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
@@ -318,7 +323,7 @@ impl Balancer {
             services: services.collect(),
             ready: rows.iter().any(|row| row.kind == Kind::Server && row.status.starts_with("UP")),
             tunnels: TunnelFigures {
-                live: entrances().map(|front| u64::from(front.live)).sum(),
+                live: entrances().map(|front| u64::from(front.live)).sum::<u64>().saturating_sub(twice.live.into()),
                 ended: BTreeMap::new(),
                 bytes: [sum(0), sum(1)],
                 messages: [0, 0],

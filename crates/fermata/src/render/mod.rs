@@ -11,7 +11,7 @@ mod kubernetes;
 mod references;
 pub mod yaml;
 
-pub use self::haproxy::{Front, Paths, fronts, render_with as haproxy_with};
+pub use self::haproxy::{ENDING, Front, Paths, fronts, render_with as haproxy_with};
 use fermata_spec::{Diagnostic, Place, Severity, Spec};
 
 /// Something that can be rendered for.

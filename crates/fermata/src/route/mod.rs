@@ -14,5 +14,5 @@ pub use admission::{Admission, Denied, Guests, Place, Places};
 pub use arrivals::{Arrivals, TooMany};
 pub use endpoint::{Endpoint, Lease, Line, Rank, Target};
 pub use pool::{Despair, Manner, Newcomers, Pool, Wanted};
-pub use table::{Asked, Hop, Route, Secure, Table};
+pub use table::{Asked, Hop, Named, Route, Secure, Table};
 pub use wish::Wish;

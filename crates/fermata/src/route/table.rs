@@ -39,6 +39,18 @@ pub struct Route {
     pub hop: Hop,
     /// TLS on the way there.
     pub secure: Option<Secure>,
+    /// Where it is read which of the names a client wants.
+    pub named: Named,
+}
+
+/// Where a client says which name it wants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Named {
+    /// In its requests; one that makes none gets the route for every name.
+    #[default]
+    Request,
+    /// In the hello of its TLS, which goes on as it is.
+    Hello,
 }
 
 /// TLS on the way to endpoints.
@@ -119,6 +131,8 @@ pub struct Table {
     /// The file's `gateway:`.
     pub gateway: Arc<Gateway>,
     ports: HashMap<u16, Names>,
+    /// The ports where the hello of TLS is asked first.
+    hellos: HashMap<u16, Names>,
 }
 
 /// The names of one public port.
@@ -134,11 +148,15 @@ impl Table {
     /// A table of routes in the order of the file. A name beats a pattern and a longer pattern a shorter one, as for
     /// nginx's `server_name`, which the format comes from; between equals the first in the file gets the request.
     pub fn new(gateway: Gateway, routes: impl IntoIterator<Item = (u16, Route)>) -> Table {
-        let mut table = Table { gateway: Arc::new(gateway), ports: HashMap::new() };
+        let mut table = Table { gateway: Arc::new(gateway), ports: HashMap::new(), hellos: HashMap::new() };
         for (port, route) in routes {
-            table.ports.entry(port).or_default().add(&Arc::new(route));
+            let ports = match route.named {
+                Named::Request => &mut table.ports,
+                Named::Hello => &mut table.hellos,
+            };
+            ports.entry(port).or_default().add(&Arc::new(route));
         }
-        for names in table.ports.values_mut() {
+        for names in table.ports.values_mut().chain(table.hellos.values_mut()) {
             // Stable: equals keep the order of the file.
             names.under.sort_by_key(|(domain, _)| std::cmp::Reverse(domain.len()));
         }
@@ -152,9 +170,17 @@ impl Table {
 
     /// The route of a request for `host` (without a port; any case) on a public port.
     pub fn find(&self, port: u16, host: &str) -> Option<&Arc<Route>> {
-        let names = self.ports.get(&port)?;
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-        names.exact.get(&host).or_else(|| names.under(&host)).or(names.any.as_ref())
+        self.ports.get(&port)?.find(host)
+    }
+
+    /// Whether the TLS of some names is passed on at a public port.
+    pub fn passes(&self, port: u16) -> bool {
+        self.hellos.contains_key(&port)
+    }
+
+    /// The route of TLS that asks for `name` on a public port, where it is passed on.
+    pub fn passed(&self, port: u16, name: &str) -> Option<&Arc<Route>> {
+        self.hellos.get(&port)?.find(name)
     }
 }
 
@@ -170,6 +196,11 @@ impl Names {
                 HostPattern::Under(domain) => self.under.push((domain.clone(), route.clone())),
             }
         }
+    }
+
+    fn find(&self, host: &str) -> Option<&Arc<Route>> {
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        self.exact.get(&host).or_else(|| self.under(&host)).or(self.any.as_ref())
     }
 
     fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
@@ -204,6 +235,7 @@ mod tests {
             websockets: None,
             hop: Hop::default(),
             secure: None,
+            named: Named::Request,
         }
     }
 
@@ -237,6 +269,17 @@ mod tests {
         assert_eq!(name(8080, "badexample.com"), Some("rest".to_string()));
         assert_eq!(name(9000, "two.example.com"), None);
         assert_eq!(name(9001, "one.example.com"), None);
+    }
+
+    #[test]
+    fn names_in_the_hello_of_tls_are_apart_from_those_of_requests() {
+        let kept = Route { named: Named::Hello, ..route("kept", vec![HostPattern::Under("example.org".into())]) };
+        let table = Table::new(Gateway::default(), [(443, route("ended", vec![])), (443, kept)]);
+        let name = |route: Option<&Arc<Route>>| route.map(|route| route.service().to_string());
+        assert_eq!(name(table.find(443, "app.example.org")), Some("ended".to_string()));
+        assert_eq!(name(table.passed(443, "APP.example.org.")), Some("kept".to_string()));
+        assert_eq!(name(table.passed(443, "example.org")), None);
+        assert!(table.passes(443) && !table.passes(8443));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::plan::{InstancePlan, Local, PortPlan};
 pub(super) fn containers(ports: &[Port]) -> Vec<(u16, Protocol)> {
     let mut containers: Vec<(u16, Protocol)> = Vec::new();
     for port in ports {
-        let udp_alone = port.udp.is_some() && port.http.or(port.https).or(port.tcp).is_none();
+        let udp_alone = port.udp.is_some() && port.http.or(port.https).or(port.tcp).or(port.tls).is_none();
         let protocol = if udp_alone { Protocol::Udp } else { Protocol::Tcp };
         match containers.iter_mut().find(|(container, _)| *container == port.container) {
             Some((_, known)) if protocol == Protocol::Tcp => *known = protocol,

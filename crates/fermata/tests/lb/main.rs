@@ -6,6 +6,7 @@ mod haproxy;
 mod polling;
 mod secure;
 mod server;
+mod sni;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -213,7 +213,7 @@ pub(crate) fn service(name: &str, command: &str) -> Service {
 
 /// A container port that only the gateway reaches.
 pub(crate) fn port(container: u16) -> Port {
-    Port { container, websocket: None, http: None, https: None, tcp: None, udp: None }
+    Port { container, websocket: None, http: None, https: None, tcp: None, udp: None, tls: None }
 }
 
 /// A check with the documented defaults, except that tests do not wait for the first and look often.

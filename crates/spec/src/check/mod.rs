@@ -5,6 +5,7 @@
 
 mod elsewhere;
 mod names;
+mod passed;
 mod ports;
 mod proxies;
 mod services;
@@ -24,6 +25,7 @@ pub(crate) fn check(sections: &Sections, reading: &Reading) {
     }
     names::check(&sections.services, reading);
     ports::check(sections, reading);
+    passed::check(sections, reading);
     proxies::check(sections, reading);
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, codes, quote};
 use crate::grammar::{Actor, Key, Numbers, Others, Section, Shape, Text, Word};
-use crate::model::{LbEngine, LbPort, LbPorts, LoadBalancer, Server, ServerTls, Sticky, WebSocket};
+use crate::model::{HostPattern, LbEngine, LbPort, LbPorts, LoadBalancer, Server, ServerTls, Sticky, WebSocket};
 use crate::reader::Field;
 use crate::tree::Kind;
 
@@ -13,9 +13,9 @@ use super::floating::FLOATING;
 use super::haproxy::{CONFIGURATION, HAPROXY};
 use super::health::CHECK_SHAPE;
 use super::service::{BALANCE, PROXY_VERSION, STICKY, balance, proxy_version};
-use super::values::{self, DOMAIN, DURATION, TEXT, TIMEOUT};
+use super::values::{self, DOMAIN, DURATION, HOST_PATTERN, TEXT, TIMEOUT};
 use super::websocket::WEBSOCKET;
-use super::{floating, haproxy, health, patterns, websocket};
+use super::{floating, haproxy, health, matches, patterns, websocket};
 
 /// `load_balancer`.
 pub(crate) const LOAD_BALANCER: Section = Section {
@@ -78,6 +78,15 @@ pub(crate) const LOAD_BALANCER: Section = Section {
             "ports: {http: 80, https: 443, ws: 8080, wss: 8443}",
         )
         .own(),
+        Key::new(
+            "pass_through",
+            Shape::ListOrOne(&HOST_PATTERN),
+            "Names whose TLS on the https port is passed to the servers' https port, where their certificates are; other names end \
+             at the balancer, where the file has tls, and are refused where it has none.",
+            "pass_through: [app.example.com, \"*.example.org\"]",
+        )
+        .own()
+        .default("with tls no name, without it every name"),
         Key::new(
             "server_tls",
             Shape::Section(&SERVER_TLS),
@@ -233,6 +242,7 @@ pub(crate) fn read(field: &Field<'_>) -> Option<LoadBalancer> {
         check: check("check"),
         ws_check: check("ws_check"),
         ports: fields.get("ports").map(|field| ports(&field)).unwrap_or_default(),
+        pass_through: fields.get("pass_through").map(|field| pass_through(&field)).unwrap_or_default(),
         server_tls: fields.get("server_tls").map(|field| server_tls(&field)),
         proxy_protocol: proxy_version(&fields),
         sticky: match fields.get("sticky").and_then(|field| field.choice()) {
@@ -274,6 +284,21 @@ fn lb_port(text: &str) -> Option<LbPort> {
         text.parse().ok().filter(|port| digits && *port > 0)
     };
     Some(LbPort { public: port(public)?, server: port(server)? })
+}
+
+fn pass_through(field: &Field<'_>) -> Vec<HostPattern> {
+    let mut names = Vec::new();
+    for item in field.items() {
+        match matches::pattern(&item) {
+            Some(HostPattern::Any) => item.say_help(
+                &codes::PASS_THROUGH_ALL,
+                "every name is what is passed through where the file has neither tls nor this",
+                "name those whose certificates are on the servers, as in pass_through: [app.example.com, \"*.example.org\"]",
+            ),
+            found => names.extend(found),
+        }
+    }
+    names
 }
 
 fn server_tls(field: &Field<'_>) -> ServerTls {

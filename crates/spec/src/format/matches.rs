@@ -11,7 +11,8 @@ pub(crate) fn read(items: &[Field<'_>]) -> Vec<HostPattern> {
     items.iter().filter_map(pattern).collect()
 }
 
-fn pattern(field: &Field<'_>) -> Option<HostPattern> {
+/// One name, or one pattern of names.
+pub(super) fn pattern(field: &Field<'_>) -> Option<HostPattern> {
     let text = field.text()?;
     let Some(pattern) = values::host_pattern(text) else {
         field.say_help(&codes::MATCH, format!("{} is not a server name", quote(text)), advice(text));

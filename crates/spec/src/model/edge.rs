@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Balance, Check, Haproxy, Sticky, WebSocket};
+use super::{Balance, Check, Haproxy, HostPattern, Sticky, WebSocket};
 use crate::format::values::network;
 
 /// Where every http and https port of a gateway says whether it has a service to send requests to: what load balancers
@@ -206,6 +206,8 @@ pub struct LoadBalancer {
     pub ws_check: Option<Check>,
     /// `ports`.
     pub ports: LbPorts,
+    /// Names whose TLS is passed to the servers.
+    pub pass_through: Vec<HostPattern>,
     /// `server_tls`; `None`: servers are spoken to in the clear.
     pub server_tls: Option<ServerTls>,
     /// Every connection to a server begins with who the client is.

@@ -1,5 +1,6 @@
 //! A service, and what its keys of one value say.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,6 +137,8 @@ pub struct Port {
     pub tcp: Option<u16>,
     /// Public raw UDP port.
     pub udp: Option<u16>,
+    /// Public port whose TLS is passed on, by the name that it asks for: one of a load balancer.
+    pub tls: Option<u16>,
 }
 
 /// One entry of `traffic_matches`, lower case.
@@ -147,6 +150,30 @@ pub enum HostPattern {
     Exact(String),
     /// `*.domain`, kept as `domain`: any name that ends in `.domain`.
     Under(String),
+}
+
+impl HostPattern {
+    /// Whether a name, in lower case, is one of those.
+    pub fn includes(&self, name: &str) -> bool {
+        match self {
+            HostPattern::Any => true,
+            HostPattern::Exact(own) => own == name,
+            HostPattern::Under(domain) => {
+                name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+            }
+        }
+    }
+}
+
+/// As it is written.
+impl fmt::Display for HostPattern {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostPattern::Any => out.write_str("_"),
+            HostPattern::Exact(name) => out.write_str(name),
+            HostPattern::Under(domain) => write!(out, "*.{domain}"),
+        }
+    }
 }
 
 /// `type`.

@@ -45,6 +45,7 @@ const SEMANTIC: &[&str] = &[
     codes::HEALTH_PORT.name,
     codes::KEY_TWICE.name,
     codes::MEMORY_SMALL.name,
+    codes::PASS_THROUGH_ALL.name,
     codes::PORT_TAKEN.name,
     codes::REFERENCE.name,
     codes::REFERENCE_SERVICE.name,

@@ -2,10 +2,14 @@
 //!
 //! On 80, and on 443 where TLS ends here, WebSockets go to the servers' 8080 and everything else to their 80. 8080, 8443 and
 //! every other public port of the file are passed through byte for byte. Where the file has no certificate, TLS stays with
-//! the servers, and 443 is passed through as well: nobody can see an upgrade inside it.
+//! the servers, and 443 is passed through as well: nobody can see an upgrade inside it. So is the TLS of names that the file
+//! has passed through.
 
 mod backends;
+mod names;
 mod text;
+
+pub use self::names::ENDING;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -33,6 +37,8 @@ pub struct Paths {
     pub socket: String,
     /// The folder with PEM files of certificate, chain and key.
     pub certificates: String,
+    /// The socket by which it gives itself the TLS that ends there, where that of other names is passed through.
+    pub ending: String,
     /// The folder that files of the service.yml are relative to; as they are written, where there is none.
     pub folder: Option<String>,
     /// A file with the states of servers from before a reload.
@@ -43,7 +49,7 @@ pub struct Paths {
 impl Default for Paths {
     fn default() -> Self {
         let (socket, certificates) = ("/run/haproxy/admin.sock".into(), "/etc/haproxy/certs".into());
-        Paths { socket, certificates, folder: None, states: None }
+        Paths { socket, certificates, ending: "/run/haproxy/tls.sock".into(), folder: None, states: None }
     }
 }
 
@@ -67,6 +73,10 @@ pub fn fronts(spec: &Spec) -> Vec<Front> {
         backends: vec!["web".to_owned(), "sockets".to_owned()],
     };
     let mut fronts = vec![web("ws", balancer.ports.http)];
+    if !balancer.pass_through.is_empty() {
+        let public = balancer.ports.https.public;
+        fronts.push(Front { scheme: "tls", port: public, backends: vec![format!("pass-{public}")] });
+    }
     if ends_tls(spec) {
         fronts.push(web("wss", balancer.ports.https));
     }
@@ -109,6 +119,9 @@ pub fn render_with(spec: &Spec, paths: &Paths) -> Rendered {
     web(&mut out, spec, balancer, ends_tls, paths);
     backends::http(&mut out, balancer, ends_tls, backends::Purpose::Web);
     backends::http(&mut out, balancer, ends_tls, backends::Purpose::Sockets);
+    if !balancer.pass_through.is_empty() {
+        names::pass(&mut out, spec, balancer, ends_tls, paths);
+    }
     for port in passed(spec, balancer, ends_tls) {
         pass(&mut out, spec, balancer, port);
     }
@@ -136,14 +149,15 @@ fn say(gaps: &mut Gaps<'_>, spec: &Spec, balancer: &LoadBalancer, ends_tls: bool
             if port.udp.is_some() {
                 gaps.left_out(&path("udp"), "HAProxy carries no UDP", "send it to the servers directly");
             }
-            if port.tcp == Some(http) || port.tcp == Some(https) && ends_tls {
+            let is_alike = !ends_tls && balancer.pass_through.is_empty();
+            if port.tcp == Some(http) || port.tcp == Some(https) && !is_alike {
                 gaps.refused(
                     &path("tcp"),
                     format!("{http} and {https} carry HTTP at the balancer"),
                     "publish it on another port",
                 );
             }
-            if port.https == Some(https) && !ends_tls {
+            if port.https == Some(https) && is_alike {
                 gaps.changed(
                     &path("https"),
                     format!("{https} is passed through to the servers, since the file has no certificate"),
@@ -252,12 +266,19 @@ fn web(out: &mut String, spec: &Spec, balancer: &LoadBalancer, ends_tls: bool, p
     let (http, https) = (balancer.ports.http.public, balancer.ports.https.public);
     out.push_str("\nfrontend web\n");
     bind(out, spec, http, "");
+    // Where names are told apart, who comes to the https port is announced there.
+    let is_alone = balancer.pass_through.is_empty();
     if ends_tls {
         out.push_str("  # PEM files with certificate, chain and key each.\n");
         let certificates = quoted(&format!("{}/", paths.certificates));
-        bind(out, spec, https, &format!(" ssl crt {certificates} alpn h2,http/1.1"));
+        let how = format!(" ssl crt {certificates} alpn h2,http/1.1");
+        if is_alone {
+            bind(out, spec, https, &how);
+        } else {
+            names::bind_ending(out, paths, &how);
+        }
     }
-    announced(out, spec, &[http, https][..=usize::from(ends_tls)]);
+    announced(out, spec, &[http, https][..=usize::from(ends_tls && is_alone)]);
     let trusted = trusted(spec);
     let believed = if trusted.is_empty() { String::new() } else { format!(" unless {{ src {trusted} }}") };
     let _ = write!(
@@ -298,7 +319,7 @@ fn announced(out: &mut String, spec: &Spec, ports: &[u16]) {
 fn passed(spec: &Spec, balancer: &LoadBalancer, ends_tls: bool) -> impl Iterator<Item = LbPort> {
     let own = balancer.ports;
     let mut ports = BTreeMap::from([(own.ws.public, own.ws.server), (own.wss.public, own.wss.server)]);
-    if !ends_tls {
+    if !ends_tls && balancer.pass_through.is_empty() {
         ports.insert(own.https.public, own.https.server);
     }
     let four = [own.http, own.https, own.ws, own.wss];

@@ -91,6 +91,30 @@ codes! {
         wrong: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\nload_balancer:\n  servers: [{name: web1, address: 10.0.0.11}]\n  proxy_protocol: v2\n",
         right: "services:\n  web:\n    image: nginx\n    ports: [\"80:80\"]\nload_balancer:\n  servers: [{name: web1, address: 10.0.0.11}]\n  proxy_protocol: v2\ngateway: {proxy_protocol: true, trusted_proxies: [10.0.0.2]}\n",
     }
+    PASS_THROUGH_ALL = Error "E-PASS-THROUGH" {
+        title: "every name is passed through",
+        text: "pass_through has the names whose TLS a load balancer passes on, so that the others end at the balancer or are refused. \
+               A balancer without tls and without pass_through passes everything on its https port to the servers, whatever name \
+               it asks for.",
+        wrong: "load_balancer:\n  servers: [{name: web1, address: 10.0.0.11}]\n  pass_through: [_]\n",
+        right: "load_balancer:\n  servers: [{name: web1, address: 10.0.0.11}]\n",
+    }
+    PASS_THROUGH_PORT = Warning "W-PASS-THROUGH-PORT" {
+        title: "names are passed to a port that no service has",
+        text: "TLS that is passed through arrives at one port of the servers, requests and WebSockets alike, by default 443. The \
+               balancer and its servers read the same file: a service of it should have https there, or the balancer be told \
+               where it is.",
+        wrong: "services:\n  web:\n    image: nginx\n    ports: [{container: 80, https: 8443}]\nload_balancer:\n  servers: [{name: web1, address: 10.0.0.11}]\n  pass_through: [app.example.com]\n",
+        right: "services:\n  web:\n    image: nginx\n    ports: [{container: 80, https: 8443}]\nload_balancer:\n  servers: [{name: web1, address: 10.0.0.11}]\n  pass_through: [app.example.com]\n  ports: {https: \"443:8443\"}\n",
+    }
+    PASS_THROUGH_ACME = Warning "W-PASS-THROUGH-ACME" {
+        title: "a certificate for a name whose TLS is passed through",
+        text: "Who ends TLS needs the certificate. The authority's questions for a name come to the balancer's port 80, which passes \
+               them to any one of the servers or answers them itself: one that asked may not be the one that is asked. So a name is \
+               either passed through, with a certificate that its servers have from elsewhere, or its TLS ends at the balancer.",
+        wrong: "load_balancer:\n  servers: [{name: web1, address: 10.0.0.11}]\n  pass_through: [app.example.com]\ntls:\n  acme: {domains: [app.example.com, example.com]}\n",
+        right: "load_balancer:\n  servers: [{name: web1, address: 10.0.0.11}]\n  pass_through: [app.example.com]\ntls:\n  acme: {domains: [example.com]}\n",
+    }
     MATCH = Error "E-MATCH" {
         title: "not a server name",
         text: "traffic_matches has names as browsers ask for them: without scheme, port and path. One leading *. matches every name \

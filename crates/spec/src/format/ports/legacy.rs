@@ -44,7 +44,7 @@ pub(super) fn local_ports(fields: &Fields<'_>, ports: &mut Vec<Port>) {
         if let Some(field) = public_field {
             keep_place(fields, ports.len(), &["http", "https"], field);
         }
-        ports.push(Port { container, websocket: None, http, https, tcp: None, udp: None });
+        ports.push(Port { container, websocket: None, http, https, tcp: None, udp: None, tls: None });
     }
     let mut diagnostic = local
         .diagnostic(&codes::KEY_OLD, "\"local_ports\" and \"public_port\" are now \"ports\"")
@@ -87,7 +87,15 @@ pub(super) fn tcp(fields: &Fields<'_>, ports: &mut Vec<Port>) {
         match same {
             Some(at) => ports[at].tcp = Some(public),
             None => {
-                ports.push(Port { container, websocket: None, http: None, https: None, tcp: Some(public), udp: None });
+                ports.push(Port {
+                    container,
+                    websocket: None,
+                    http: None,
+                    https: None,
+                    tcp: Some(public),
+                    udp: None,
+                    tls: None,
+                });
             }
         }
     }

@@ -104,7 +104,15 @@ fn mistaken(field: &Field<'_>, alone: &Entry) -> Option<Port> {
     field.say_help(&codes::PORT_MAP, message, format!("write \"{meant}\""));
     let parts: Vec<&str> = meant.split(':').collect();
     let number = |part: usize| parts.get(part).and_then(|part| part.parse::<u16>().ok()).filter(|port| *port > 0);
-    Some(Port { container: number(0)?, websocket: None, http: number(1), https: number(2), tcp: None, udp: None })
+    Some(Port {
+        container: number(0)?,
+        websocket: None,
+        http: number(1),
+        https: number(2),
+        tcp: None,
+        udp: None,
+        tls: None,
+    })
 }
 
 /// `CONTAINER:HTTP:HTTPS`, each part behind the first optional.
@@ -132,7 +140,15 @@ fn short(field: &Field<'_>) -> Option<Port> {
         Some(range) if !range.is_empty() => part(field, name, text, range).map(Some),
         _ => Some(None),
     };
-    Some(Port { container, websocket: None, http: public("http")?, https: public("https")?, tcp: None, udp: None })
+    Some(Port {
+        container,
+        websocket: None,
+        http: public("http")?,
+        https: public("https")?,
+        tcp: None,
+        udp: None,
+        tls: None,
+    })
 }
 
 /// The ranges between the colons.
@@ -168,5 +184,6 @@ fn long(field: &Field<'_>) -> Option<Port> {
         https: https.flatten(),
         tcp: tcp.flatten(),
         udp: udp.flatten(),
+        tls: None,
     })
 }
