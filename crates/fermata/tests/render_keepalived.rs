@@ -34,6 +34,16 @@ fn each_of_two_balancers_gets_a_file_of_its_own() {
     assert!(first.contains("  virtual_ipaddress {\n    10.77.0.10 dev fermata0\n  }\n"), "{first}");
 }
 
+#[test]
+fn the_balancer_is_asked_where_it_listens() {
+    let file = FILE.replace("  floating", "  ports: {http: \"8000:80\"}\n  floating") + "gateway: {bind: 10.77.0.8}\n";
+    let folder = Folder::new(&file);
+    let ended = folder.run(&["render", "keepalived", "-o", "."]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let text = std::fs::read_to_string(folder.path().join("keepalived-1.conf")).expect("it was written");
+    assert!(text.contains("script \"/bin/bash -c '</dev/tcp/10.77.0.8/8000'\"\n"), "{text}");
+}
+
 /// keepalived looks for the interface: in a network of the test's own, which goes with its processes.
 #[test]
 fn keepalived_itself_takes_both() {

@@ -13,7 +13,8 @@ const PRIORITIES: [u8; 2] = [100, 90];
 
 pub(super) fn render(spec: &Spec) -> Rendered {
     let mut gaps = Gaps::new(spec);
-    let Some(floating) = spec.load_balancer.as_ref().and_then(|balancer| balancer.floating.as_ref()) else {
+    let balancer = spec.load_balancer.as_ref();
+    let Some((floating, ports)) = balancer.and_then(|one| Some((one.floating.as_ref()?, one.ports))) else {
         gaps.refused(
             "load_balancer",
             "there is no floating address",
@@ -21,7 +22,7 @@ pub(super) fn render(spec: &Spec) -> Rendered {
         );
         return Rendered { files: Vec::new(), said: gaps.into_sorted() };
     };
-    let near = near(spec);
+    let near = Near { ip: near(spec), port: ports.http.public };
     let files = vec![
         File::new("keepalived-1.conf", configuration(floating, 0, &near)),
         File::new("keepalived-2.conf", configuration(floating, 1, &near)),
@@ -30,15 +31,21 @@ pub(super) fn render(spec: &Spec) -> Rendered {
 }
 
 /// Where the balancer of the same machine is asked.
+struct Near {
+    ip: IpAddr,
+    port: u16,
+}
+
+/// An address that it listens on.
 fn near(spec: &Spec) -> IpAddr {
     let bound = spec.gateway.bind.iter().copied().find(|ip| !ip.is_unspecified());
     bound.unwrap_or(IpAddr::from([127, 0, 0, 1]))
 }
 
-fn configuration(floating: &Floating, which: usize, near: &IpAddr) -> String {
+fn configuration(floating: &Floating, which: usize, near: &Near) -> String {
     let Floating { address, interface, balancers, router } = floating;
     let (own, other) = (balancers[which], balancers[1 - which]);
-    let (priority, number) = (PRIORITIES[which], which + 1);
+    let (priority, number, Near { ip: near, port }) = (PRIORITIES[which], which + 1, near);
     format!(
         "{MARK}\n\
          # For the balancer with the address {own}, as /etc/keepalived/keepalived.conf there.\n\
@@ -52,7 +59,7 @@ fn configuration(floating: &Floating, which: usize, near: &IpAddr) -> String {
          \n\
          # A balancer that takes no connections gives the address away within some four seconds.\n\
          vrrp_script balancer {{\n  \
-           script \"/bin/bash -c '</dev/tcp/{near}/80'\"\n  \
+           script \"/bin/bash -c '</dev/tcp/{near}/{port}'\"\n  \
            interval 2\n  \
            timeout 2\n  \
            fall 2\n  \

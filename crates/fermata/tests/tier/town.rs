@@ -105,8 +105,13 @@ impl Town {
 
     /// `fermata up` or `lb` with this file, on a machine.
     fn start(&self, command: &str, number: u8, file: &str) -> Running {
+        self.folder.write(&format!("m{number}.yml"), file);
+        self.run(command, number)
+    }
+
+    /// The same with the file that it had.
+    fn run(&self, command: &str, number: u8) -> Running {
         let name = format!("m{number}.yml");
-        self.folder.write(&name, file);
         let state = format!("state{number}");
         let mut process = enter(self.pid(number));
         process.args([env!("CARGO_BIN_EXE_fermata"), command, "--state-dir", &state, &name]);
@@ -122,17 +127,27 @@ impl Town {
         Process::start(&mut command)
     }
 
-    /// Asks so often, and tells what came of it.
+    /// Asks a balancer so often, and tells what came of it.
     pub(crate) fn ask(&self, count: usize, balancer: usize) -> String {
-        let url = format!("http://10.88.0.{}/", BALANCERS[balancer]);
-        let mut asking = self.client("ask.js", &[&count.to_string(), &url]);
+        self.ask_at(count, &format!("10.88.0.{}", BALANCERS[balancer]))
+    }
+
+    /// Asks an address.
+    pub(crate) fn ask_at(&self, count: usize, address: &str) -> String {
+        let mut asking = self.client("ask.js", &[&count.to_string(), &format!("http://{address}/")]);
         assert!(asking.wait().success(), "{}", asking.transcript());
         asking.stdout.whole()
     }
 
     /// A client that holds so many sockets through the balancers of these numbers.
     pub(crate) fn open(&self, count: usize, balancers: &[usize]) -> Process {
-        let urls: Vec<String> = balancers.iter().map(|one| format!("ws://10.88.0.{}/", BALANCERS[*one])).collect();
+        let addresses: Vec<String> = balancers.iter().map(|one| format!("10.88.0.{}", BALANCERS[*one])).collect();
+        self.open_at(count, &addresses.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// The same through these addresses.
+    pub(crate) fn open_at(&self, count: usize, addresses: &[&str]) -> Process {
+        let urls: Vec<String> = addresses.iter().map(|address| format!("ws://{address}/")).collect();
         let count = count.to_string();
         let arguments: Vec<&str> = std::iter::once(count.as_str()).chain(urls.iter().map(String::as_str)).collect();
         let holding = self.client("hold.js", &arguments);
@@ -151,6 +166,36 @@ impl Town {
     /// Pulls a server's cable, or plugs it in.
     pub(crate) fn cable(&self, server: usize, state: &str) {
         shell(self.switch.pid(), &format!("ip link set m{} {state}", SERVERS[server]));
+    }
+
+    /// Pulls a balancer's cable, or plugs it in.
+    pub(crate) fn balancer_cable(&self, balancer: usize, state: &str) {
+        shell(self.switch.pid(), &format!("ip link set m{} {state}", BALANCERS[balancer]));
+    }
+
+    /// Starts a balancer again that has ended.
+    pub(crate) fn start_again(&mut self, balancer: usize) {
+        let started = self.run("lb", BALANCERS[balancer]);
+        started.process.wait_for("that it is ready", |line| line.starts_with("ready"));
+        self.balancers[balancer] = started;
+    }
+
+    /// A keepalived on each balancer, with the files that Fermata writes for them.
+    pub(crate) fn share_address(&self) -> [Process; 2] {
+        let file = format!("m{}.yml", BALANCERS[0]);
+        let rendered = self.folder.run(&["render", "keepalived", &file, "-o", "."]);
+        assert_eq!(rendered.code, Some(0), "{rendered:?}");
+        [0, 1].map(|balancer| {
+            let number = balancer + 1;
+            let folder = self.folder.path().display();
+            let mut command = enter(self.pid(BALANCERS[balancer]));
+            // In the foreground, saying everything, and keeping the numbers of its processes to itself.
+            command.args(["sh", "-c"]).arg(format!(
+                "PATH=$PATH:/usr/sbin:/sbin; exec keepalived -n -l -D -P -f {folder}/keepalived-{number}.conf \
+                 -p {folder}/{number}.pid -r {folder}/{number}.vrrp.pid 2>&1"
+            ));
+            Process::start(&mut command)
+        })
     }
 
     /// Rules of nftables on a server: what it drops of what comes in.
