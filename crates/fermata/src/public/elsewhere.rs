@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::{Pools, target_of};
-use crate::route::{Despair, Endpoint, Line, Newcomers, Rank, Target, Wanted};
-use crate::run::health::{At, Checker, Verdict};
+use crate::route::{Despair, Endpoint, Line, Newcomers, Rank, Secure, Target, Wanted};
+use crate::run::health::{At, Checker, Proof, Verdict};
 use crate::run::plan::{GatePlan, PlacePlan, RunningPlan, Turn};
 use crate::run::{Event, Plan};
 
@@ -73,8 +73,15 @@ impl Pools {
         waits.map(|service| (service.name.clone(), service.checks.len() * service.places.len()))
     }
 
-    /// Checks what runs elsewhere, and tells as a supervisor would; ends when dropped.
-    pub fn watch_running(self: &Arc<Self>, plan: &Plan, events: &mpsc::UnboundedSender<Event>) -> JoinSet<()> {
+    /// Checks what runs elsewhere, and tells as a supervisor would; ends when dropped. Where the way there is to be secure, whoever
+    /// is asked over TLS has to prove what traffic wants proven.
+    pub fn watch_running(
+        self: &Arc<Self>,
+        plan: &Plan,
+        secure: Option<&Secure>,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> JoinSet<()> {
+        let proof = secure.map(|Secure { config, name }| Proof { config: config.clone(), name: name.clone() });
         let mut watches = JoinSet::new();
         let count: usize = plan.running.iter().map(|service| service.checks.len() * service.places.len()).sum();
         for service in &plan.running {
@@ -82,7 +89,8 @@ impl Pools {
                 for gate in &service.checks {
                     let spread =
                         if count > AT_ONCE { gate.check.period.mul_f64(fastrand::f64()) } else { Duration::ZERO };
-                    let watch = Watch::of(self.clone(), service, place, gate, events.clone());
+                    let mut watch = Watch::of(self.clone(), service, place, gate, events.clone());
+                    watch.checker = watch.checker.proven(proof.clone());
                     watches.spawn_local(async move {
                         sleep(spread).await;
                         watch.go_on().await;

@@ -12,7 +12,7 @@ use super::{Running, watch};
 use crate::app::{Prepared, StartError};
 use crate::public::{Settling, routes};
 use crate::reload::Changes;
-use crate::route::{Endpoint, Table};
+use crate::route::{Endpoint, Secure, Table};
 use crate::run::Plan;
 use crate::run::plan::ServicePlan;
 use crate::running::Notice;
@@ -55,7 +55,7 @@ impl Running {
         self.certificates.offer(&certificates);
         self.watch = watch(&self.certificates, certificates, &self.outside.notices);
         self.renew_authority();
-        self.adopt_external(&before, &plan, changes).await;
+        self.adopt_external(&before, &plan, changes, secure.as_ref()).await;
         self.follow_found(&plan.found, cluster.as_ref());
         let table = Table::new(self.spec.gateway.clone(), routes(&self.spec, &self.pools, secure.as_ref()));
         self.shared.table.store(Arc::new(table));
@@ -91,7 +91,7 @@ impl Running {
 
     /// What runs elsewhere may be elsewhere now: tunnels to where it is no more are drained, over the time that the file as
     /// it was gives them.
-    async fn adopt_external(&mut self, before: &Spec, plan: &Plan, changes: &Changes) {
+    async fn adopt_external(&mut self, before: &Spec, plan: &Plan, changes: &Changes, secure: Option<&Secure>) {
         for name in changes.removed.iter().chain(&changes.replaced) {
             if self.plans.contains_key(name) {
                 continue;
@@ -120,7 +120,7 @@ impl Running {
             self.pools.settle(service, settling);
         }
         self.show_external(plan);
-        self.checks = self.pools.watch_running(plan, &self.events);
+        self.checks = self.pools.watch_running(plan, secure, &self.events);
     }
 
     /// What runs elsewhere now, for status; whose health is known keeps it.

@@ -78,7 +78,7 @@ impl Running {
         // Nothing that can fail is left.
         heir.take().await.map_err(system)?;
 
-        let Prepared { spec, plan, cluster, ports, bound, certificates: loaded, secure: _, warnings } = prepared;
+        let Prepared { spec, plan, cluster, ports, bound, certificates: loaded, secure, warnings } = prepared;
         let PutTogether { mut estate, shared, pools, certificates, tls, mut workers, mut lock, .. } = all;
         let PutTogether { control, copy, ward, ties, inheritance, tunnels, .. } = all;
         lock.sign();
@@ -93,7 +93,7 @@ impl Running {
         workers.tell_drains(tell);
         let passing_on = pass_on(behind.iter().map(|one| one.tie().clone()).collect(), drains);
         let (supervisor, workers) = (inheritance.begin(), Rc::new(workers));
-        let checks = pools.watch_running(&plan, &channels.events);
+        let checks = pools.watch_running(&plan, secure.as_ref(), &channels.events);
         let watch = watch(&certificates, loaded, &outside.notices);
         let authority = Authority::of(&spec, &place, &shared.challenges, &outside.notices);
         let ward = ward.map(Rc::new);

@@ -308,7 +308,7 @@ impl Running {
         waiting.expect(plan.found.iter().map(|service| (service.name.clone(), 1)));
         waiting.expect(plan.services.iter().map(|service| (service.name.clone(), service.instances.len())));
         let instances = external(&plan);
-        let checks = pools.watch_running(&plan, &events);
+        let checks = pools.watch_running(&plan, secure.as_ref(), &events);
         let watch = watch(&certificates, loaded, &outside.notices);
         let authority = Authority::of(&spec, &place, &shared.challenges, &outside.notices);
         let plans = plan.services.iter().map(|service| (service.name.clone(), service.clone())).collect();

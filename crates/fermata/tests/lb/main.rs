@@ -4,6 +4,7 @@ mod changes;
 mod failing;
 mod haproxy;
 mod polling;
+mod proof;
 mod secure;
 mod server;
 mod sni;

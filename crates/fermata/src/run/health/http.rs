@@ -10,8 +10,8 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::{At, Stream, tls};
-use crate::run::plan::{Ask, Scheme};
+use super::{At, Stream};
+use crate::run::plan::Ask;
 
 /// The longest head of an answer.
 const MAX_HEAD: usize = 32 * 1024;
@@ -22,7 +22,6 @@ const CLOSE_GRACE: Duration = Duration::from_millis(500);
 pub(super) async fn ask(
     mut stream: Box<dyn Stream>,
     at: &At,
-    scheme: Scheme,
     ask: &Ask,
     endpoint: &str,
     headers: &[(String, String)],
@@ -30,9 +29,6 @@ pub(super) async fn ask(
     let path = path(endpoint)?;
     let host = host(at, headers);
     let request = request(&path, &host, ask, headers)?;
-    if scheme == Scheme::Https {
-        stream = tls::connect(stream, at, &host).await?;
-    }
     let status = exchange(&mut stream, &request).await;
     let method = if let Ask::Page(method) = ask { method } else { &Method::GET };
     let status = status.map_err(|why| format!("{at} gave no HTTP answer to {method} {path}: {why}"))?;
@@ -60,7 +56,8 @@ fn path(endpoint: &str) -> Result<String, String> {
     }
 }
 
-fn host(at: &At, headers: &[(String, String)]) -> String {
+/// The host of a request, as its headers have it.
+pub(super) fn host(at: &At, headers: &[(String, String)]) -> String {
     let own = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
     match (own, at) {
         (Some((_, host)), _) => host.clone(),

@@ -12,9 +12,12 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fermata_wire::proxy;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
@@ -44,10 +47,21 @@ pub enum Verdict {
     Fails(String),
 }
 
+/// Who has to be there, for a check over TLS that traffic will follow.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// Whom to trust.
+    pub config: Arc<ClientConfig>,
+    /// Whom the certificate has to name; the address, where nothing is said.
+    pub name: Option<ServerName<'static>>,
+}
+
 /// A check of one address.
 #[derive(Debug, Clone)]
 pub struct Checker {
     aim: Aim,
+    /// Where there is none, whoever answers over TLS is taken.
+    proof: Option<Proof>,
     /// What a connection begins with.
     first: Vec<u8>,
     timeout: Duration,
@@ -103,6 +117,7 @@ impl Checker {
         };
         Checker {
             aim,
+            proof: None,
             first: plan.proxy.map(|version| proxy::write(proxy_version(version), None)).unwrap_or_default(),
             timeout: plan.timeout,
             success_threshold: plan.success_threshold,
@@ -110,6 +125,12 @@ impl Checker {
             initial_delay: plan.initial_delay,
             period: plan.period,
         }
+    }
+
+    /// The same, and over TLS only who proves this passes.
+    #[must_use]
+    pub fn proven(self, proof: Option<Proof>) -> Checker {
+        Checker { proof, ..self }
     }
 
     /// Passes once `address` accepts a connection.
@@ -125,6 +146,7 @@ impl Checker {
     fn soon(aim: Aim) -> Checker {
         Checker {
             aim,
+            proof: None,
             first: Vec::new(),
             timeout: Duration::from_secs(5),
             success_threshold: 1,
@@ -140,8 +162,11 @@ impl Checker {
             match &self.aim {
                 Aim::Tcp(at) => at.connect(&self.first).await.map(drop),
                 Aim::Http { at, scheme, ask, endpoint, headers } => {
-                    let stream = at.connect(&self.first).await?;
-                    http::ask(stream, at, *scheme, ask, endpoint, headers).await
+                    let mut stream = at.connect(&self.first).await?;
+                    if *scheme == Scheme::Https {
+                        stream = tls::connect(stream, at, &http::host(at, headers), self.proof.as_ref()).await?;
+                    }
+                    http::ask(stream, at, ask, endpoint, headers).await
                 }
                 Aim::Exec(Errand(Where::Here(launch))) => exec::run(launch).await,
                 Aim::Exec(Errand(Where::Inside(inside))) => inside.run().await,
