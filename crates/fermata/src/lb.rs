@@ -133,11 +133,7 @@ fn passed(port: LbPort) -> Port {
 
 /// Servers that are this balancer: what is sent there comes back for ever.
 fn loops(spec: &Spec, balancer: &LoadBalancer, ports: &[Port], is_ours: impl Fn(IpAddr) -> bool) -> Vec<Obstacle> {
-    let binds = |ip: IpAddr| {
-        let own =
-            |bound: &IpAddr| *bound == ip || (bound.is_unspecified() && bound.is_ipv4() == ip.is_ipv4() && is_ours(ip));
-        spec.gateway.bind.iter().any(own)
-    };
+    let binds = |ip: IpAddr| spec.gateway.binds(ip, &is_ours);
     let public: Vec<u16> =
         ports.iter().flat_map(|port| [port.http, port.https, port.tcp, port.tls]).flatten().collect();
     let there = ports.iter().flat_map(|port| [Some(port.container), port.websocket]).flatten();

@@ -12,9 +12,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fermata_spec::{Address, HostPattern, Service, Source, Spec};
+use fermata_spec::{Address, Gateway, HostPattern, Service, Source, Spec};
 
-use crate::net::proxy_version;
+use crate::net::{Own, proxy_version};
 use crate::route::{Endpoint, Guests, Hop, Lease, Manner, Named, Pool, Route, Secure, Target};
 use crate::run::Event;
 
@@ -97,6 +97,12 @@ pub fn public_ports(spec: &Spec) -> Vec<PublicPort> {
         ports.entry((acme.challenge_port, Scheme::Http)).or_default();
     }
     ports.into_iter().map(|((port, scheme), services)| PublicPort { scheme, port, services }).collect()
+}
+
+/// Where those ports are bound, as far as they take connections.
+pub fn own(gateway: &Gateway, ports: &[PublicPort]) -> Own {
+    let ports = ports.iter().filter(|port| port.scheme != Scheme::Udp).map(|port| port.port);
+    Own::new(Arc::new(gateway.clone()), ports)
 }
 
 /// One way from a public port to a container port.

@@ -10,13 +10,25 @@ use tokio::net::{TcpSocket, UnixStream, lookup_host};
 
 use super::leg::Leg;
 use super::listen::SOCKET_BUFFER;
+use super::own::Own;
 use crate::route::{Secure, Target};
 
 /// Connects within `limit`; a name's addresses are tried one after the other. The connection begins with the bytes of `first`,
 /// and goes on over TLS where it has to be secure.
 pub async fn dial(target: &Target, first: &[u8], secure: Option<&Secure>, limit: Duration) -> io::Result<Leg> {
+    dial_others(target, first, secure, limit, None).await
+}
+
+/// The same, and never to ourselves.
+pub async fn dial_others(
+    target: &Target,
+    first: &[u8],
+    secure: Option<&Secure>,
+    limit: Duration,
+    own: Option<&Own>,
+) -> io::Result<Leg> {
     let connected = async {
-        let mut leg = reach(target).await?;
+        let mut leg = reach(target, own).await?;
         leg.write_all(first).await?;
         if let Some(secure) = secure {
             leg.connect_tls(secure.config.clone(), name(target, secure)?).await?;
@@ -36,18 +48,23 @@ fn name(target: &Target, secure: &Secure) -> io::Result<ServerName<'static>> {
     }
 }
 
-async fn reach(target: &Target) -> io::Result<Leg> {
+async fn reach(target: &Target, own: Option<&Own>) -> io::Result<Leg> {
     match target {
         Target::Ip(address) => connect(*address).await,
         Target::Name(name, port) => {
             let mut last = io::Error::new(io::ErrorKind::NotFound, format!("the name {name} has no address"));
-            for address in lookup_host((name.as_str(), *port)).await? {
+            let found = lookup_host((name.as_str(), *port)).await?;
+            let (addresses, ourselves) = match own {
+                Some(own) => own.others(name, found),
+                None => (found.collect(), None),
+            };
+            for address in addresses {
                 match connect(address).await {
                     Ok(leg) => return Ok(leg),
                     Err(error) => last = error,
                 }
             }
-            Err(last)
+            Err(ourselves.map_or(last, io::Error::other))
         }
         Target::Unix(path) => Ok(Leg::unix(UnixStream::connect(path).await?)),
     }

@@ -6,10 +6,12 @@ mod dial;
 mod holder;
 mod leg;
 mod listen;
+mod own;
 
 pub use announced::{Unannounced, announced, proxy_version};
 pub use arrival::Arrival;
-pub use dial::dial;
+pub use dial::{dial, dial_others};
 pub use holder::{Holder, of as holder_of};
 pub use leg::{Leg, Parts, Reach};
 pub use listen::{BindError, Listener, Transport, bind, has_ipv6, is_local};
+pub use own::Own;

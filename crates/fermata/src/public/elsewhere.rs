@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::{Pools, target_of};
+use crate::net::Own;
 use crate::route::{Despair, Endpoint, Line, Newcomers, Rank, Secure, Target, Wanted};
 use crate::run::health::{At, Checker, Proof, Verdict};
 use crate::run::plan::{GatePlan, PlacePlan, RunningPlan, Turn};
@@ -74,13 +75,15 @@ impl Pools {
     }
 
     /// Checks what runs elsewhere, and tells as a supervisor would; ends when dropped. Where the way there is to be secure, whoever
-    /// is asked over TLS has to prove what traffic wants proven.
+    /// is asked over TLS has to prove what traffic wants proven; and none of a balancer's servers may be where it listens itself.
     pub fn watch_running(
         self: &Arc<Self>,
         plan: &Plan,
         secure: Option<&Secure>,
+        own: &Own,
         events: &mpsc::UnboundedSender<Event>,
     ) -> JoinSet<()> {
+        let own = Arc::new(own.clone());
         let proof = secure.map(|Secure { config, name }| Proof { config: config.clone(), name: name.clone() });
         let mut watches = JoinSet::new();
         let count: usize = plan.running.iter().map(|service| service.checks.len() * service.places.len()).sum();
@@ -91,6 +94,9 @@ impl Pools {
                         if count > AT_ONCE { gate.check.period.mul_f64(fastrand::f64()) } else { Duration::ZERO };
                     let mut watch = Watch::of(self.clone(), service, place, gate, events.clone());
                     watch.checker = watch.checker.proven(proof.clone());
+                    if service.tries_all {
+                        watch.checker = watch.checker.elsewhere(own.clone());
+                    }
                     watches.spawn_local(async move {
                         sleep(spread).await;
                         watch.go_on().await;

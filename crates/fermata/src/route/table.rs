@@ -173,6 +173,11 @@ impl Table {
         self.ports.get(&port)?.find(host)
     }
 
+    /// The public ports that lead anywhere.
+    pub fn listening(&self) -> impl Iterator<Item = u16> {
+        self.ports.keys().chain(self.hellos.keys()).copied()
+    }
+
     /// Whether the TLS of some names is passed on at a public port.
     pub fn passes(&self, port: u16) -> bool {
         self.hellos.contains_key(&port)

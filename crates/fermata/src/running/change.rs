@@ -10,7 +10,7 @@ use fermata_wire::{Close, Code};
 use super::seen::external;
 use super::{Running, watch};
 use crate::app::{Prepared, StartError};
-use crate::public::{Settling, routes};
+use crate::public::{Settling, own, routes};
 use crate::reload::Changes;
 use crate::route::{Endpoint, Secure, Table};
 use crate::run::Plan;
@@ -120,7 +120,7 @@ impl Running {
             self.pools.settle(service, settling);
         }
         self.show_external(plan);
-        self.checks = self.pools.watch_running(plan, secure, &self.events);
+        self.checks = self.pools.watch_running(plan, secure, &own(&self.spec.gateway, &self.ports), &self.events);
     }
 
     /// What runs elsewhere now, for status; whose health is known keeps it.

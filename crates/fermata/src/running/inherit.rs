@@ -26,7 +26,7 @@ use crate::handover::manifest::{Begin, Estate};
 use crate::handover::{Heir, Inherited, Message, Tie, Ward};
 use crate::listening::Bound;
 use crate::net::Transport;
-use crate::public::{Pools, Settling, routes};
+use crate::public::{Pools, Settling, own, routes};
 use crate::route::{Places, Table};
 use crate::run::{Handing, Inheritance, InstanceName, Line, Roster, StateLock};
 use crate::tls::{self, Certificates, Challenges};
@@ -93,7 +93,7 @@ impl Running {
         workers.tell_drains(tell);
         let passing_on = pass_on(behind.iter().map(|one| one.tie().clone()).collect(), drains);
         let (supervisor, workers) = (inheritance.begin(), Rc::new(workers));
-        let checks = pools.watch_running(&plan, secure.as_ref(), &channels.events);
+        let checks = pools.watch_running(&plan, secure.as_ref(), &own(&spec.gateway, &ports), &channels.events);
         let watch = watch(&certificates, loaded, &outside.notices);
         let authority = Authority::of(&spec, &place, &shared.challenges, &outside.notices);
         let ward = ward.map(Rc::new);

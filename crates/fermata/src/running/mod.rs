@@ -49,7 +49,7 @@ use crate::app::{Place, Prepared, StartError};
 use crate::front::datagrams;
 use crate::handover::{Heir, Inherited, Ward};
 use crate::listening::Bound;
-use crate::public::{Pools, PublicPort, Settling, routes};
+use crate::public::{Pools, PublicPort, Settling, own, routes};
 use crate::route::Table;
 use crate::run::plan::ServicePlan;
 use crate::run::{Event, InstanceName, Keep, Keepsake, Line, Roster, StateLock, Supervisor};
@@ -308,7 +308,7 @@ impl Running {
         waiting.expect(plan.found.iter().map(|service| (service.name.clone(), 1)));
         waiting.expect(plan.services.iter().map(|service| (service.name.clone(), service.instances.len())));
         let instances = external(&plan);
-        let checks = pools.watch_running(&plan, secure.as_ref(), &events);
+        let checks = pools.watch_running(&plan, secure.as_ref(), &own(&spec.gateway, &ports), &events);
         let watch = watch(&certificates, loaded, &outside.notices);
         let authority = Authority::of(&spec, &place, &shared.challenges, &outside.notices);
         let plans = plan.services.iter().map(|service| (service.name.clone(), service.clone())).collect();

@@ -9,8 +9,8 @@ use fermata_wire::hello::{Alert, Problem};
 use super::{Leaving, Speaks, Taken, Worker, refuse};
 use crate::front::{self, Wanted};
 use crate::http::Attempts;
-use crate::net::{Arrival, Leg, dial};
-use crate::route::{Asked, Route, Wish};
+use crate::net::{Arrival, Leg, Own, dial_others};
+use crate::route::{Asked, Hop, Lease, Route, Wish};
 use crate::tunnel::Kind;
 
 /// Where a connection goes, as far as its first bytes tell.
@@ -53,8 +53,14 @@ impl Worker {
         let limit = self.patience().connect;
         let first = route.introduction(&arrival.way());
         let wish = Wish::of(peer);
+        // Requests that come back are known by their mark; nothing else tells that these bytes do.
+        let own = (route.hop == Hop::Gateway).then(|| {
+            let table = self.table.load();
+            Own::new(table.gateway.clone(), table.listening())
+        });
         let mut attempts = Attempts::at(route, Asked::Other, &wish);
-        match attempts.connect(async |lease| dial(lease.target(), &first, None, limit).await).await {
+        let connect = async |lease: &Lease| dial_others(lease.target(), &first, None, limit, own.as_ref()).await;
+        match attempts.connect(connect).await {
             Ok((lease, service)) => {
                 let taken = Taken { lease, admission, place };
                 let card = self.card(arrival, route, taken, Rules::default());

@@ -3,6 +3,7 @@
 mod changes;
 mod failing;
 mod haproxy;
+mod loops;
 mod polling;
 mod proof;
 mod secure;

@@ -39,8 +39,7 @@ fn said(name: &str, check: &str, root: Option<&str>, write: impl FnOnce(&Folder)
     folder.write("servers.pem", root.unwrap_or(&own));
     let balancer = balance(folder);
     let own = format!(" on {https}");
-    let line =
-        balancer.process.wait_for("how the server is", |line| line.contains("web2 is ") && line.contains(&own));
+    let line = balancer.process.wait_for("how the server is", |line| line.contains("web2 is ") && line.contains(&own));
     assert_eq!(balancer.stop().code, Some(0));
     assert_eq!(server.stop().code, Some(0));
     line.split_once("web2 is ").expect("it says so").1.replace(&https.to_string(), "HTTPS")

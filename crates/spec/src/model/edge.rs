@@ -82,6 +82,16 @@ pub struct Gateway {
     pub max_head: usize,
 }
 
+impl Gateway {
+    /// Whether public ports are bound on an address. `is_ours` tells whether one is of this machine.
+    pub fn binds(&self, ip: IpAddr, is_ours: impl Fn(IpAddr) -> bool) -> bool {
+        let ip = ip.to_canonical();
+        self.bind
+            .iter()
+            .any(|bound| *bound == ip || (bound.is_unspecified() && bound.is_ipv4() == ip.is_ipv4() && is_ours(ip)))
+    }
+}
+
 impl Default for Gateway {
     fn default() -> Self {
         Gateway {

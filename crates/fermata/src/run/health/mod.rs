@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
 
-use crate::net::proxy_version;
+use crate::net::{Own, proxy_version};
 
 use super::docker::{Container, Inside};
 use super::plan::{Act, Ask, CheckPlan, Launch, Scheme};
@@ -62,6 +62,8 @@ pub struct Checker {
     aim: Aim,
     /// Where there is none, whoever answers over TLS is taken.
     proof: Option<Proof>,
+    /// Where nobody else is.
+    own: Option<Arc<Own>>,
     /// What a connection begins with.
     first: Vec<u8>,
     timeout: Duration,
@@ -118,6 +120,7 @@ impl Checker {
         Checker {
             aim,
             proof: None,
+            own: None,
             first: plan.proxy.map(|version| proxy::write(proxy_version(version), None)).unwrap_or_default(),
             timeout: plan.timeout,
             success_threshold: plan.success_threshold,
@@ -131,6 +134,12 @@ impl Checker {
     #[must_use]
     pub fn proven(self, proof: Option<Proof>) -> Checker {
         Checker { proof, ..self }
+    }
+
+    /// The same, and a name that leads to ourselves fails.
+    #[must_use]
+    pub fn elsewhere(self, own: Arc<Own>) -> Checker {
+        Checker { own: Some(own), ..self }
     }
 
     /// Passes once `address` accepts a connection.
@@ -147,6 +156,7 @@ impl Checker {
         Checker {
             aim,
             proof: None,
+            own: None,
             first: Vec::new(),
             timeout: Duration::from_secs(5),
             success_threshold: 1,
@@ -160,9 +170,9 @@ impl Checker {
     pub async fn once(&self) -> Result<(), String> {
         let tried = async {
             match &self.aim {
-                Aim::Tcp(at) => at.connect(&self.first).await.map(drop),
+                Aim::Tcp(at) => at.connect(&self.first, self.own.as_deref()).await.map(drop),
                 Aim::Http { at, scheme, ask, endpoint, headers } => {
-                    let mut stream = at.connect(&self.first).await?;
+                    let mut stream = at.connect(&self.first, self.own.as_deref()).await?;
                     if *scheme == Scheme::Https {
                         stream = tls::connect(stream, at, &http::host(at, headers), self.proof.as_ref()).await?;
                     }
@@ -172,7 +182,7 @@ impl Checker {
                 Aim::Exec(Errand(Where::Inside(inside))) => inside.run().await,
                 Aim::Image { container, otherwise } => match (container.health().await, otherwise) {
                     (Some(says), _) => says,
-                    (None, Some(at)) => at.connect(&self.first).await.map(drop),
+                    (None, Some(at)) => at.connect(&self.first, self.own.as_deref()).await.map(drop),
                     (None, None) => Ok(()),
                 },
             }
@@ -205,15 +215,20 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl At {
-    /// A connection that begins with these bytes.
-    async fn connect(&self, first: &[u8]) -> Result<Box<dyn Stream>, String> {
-        let addresses = match self {
-            At::Name(name, port) => lookup_host((name.as_str(), *port))
-                .await
-                .map_err(|error| format!("the name {name} cannot be resolved: {error}; check it, and the DNS"))?
-                .collect(),
-            At::Tcp(address) => vec![*address],
-            At::Unix(_) => Vec::new(),
+    /// A connection that begins with these bytes; never to ourselves, where it is told who we are.
+    async fn connect(&self, first: &[u8], own: Option<&Own>) -> Result<Box<dyn Stream>, String> {
+        let (addresses, ourselves) = match self {
+            At::Name(name, port) => {
+                let found = lookup_host((name.as_str(), *port))
+                    .await
+                    .map_err(|error| format!("the name {name} cannot be resolved: {error}; check it, and the DNS"))?;
+                match own {
+                    Some(own) => own.others(name, found),
+                    None => (found.collect(), None),
+                }
+            }
+            At::Tcp(address) => (vec![*address], None),
+            At::Unix(_) => (Vec::new(), None),
         };
         let connected = async {
             let mut stream: Box<dyn Stream> = match self {
@@ -223,9 +238,10 @@ impl At {
             stream.write_all(first).await?;
             Ok(stream)
         };
-        connected.await.map_err(|err: io::Error| match err.kind() {
-            io::ErrorKind::ConnectionRefused => format!("nothing listens at {self}"),
-            _ => format!("{self} cannot be connected to: {err}"),
+        connected.await.map_err(|err: io::Error| match (ourselves, err.kind()) {
+            (Some(ourselves), _) => ourselves,
+            (None, io::ErrorKind::ConnectionRefused) => format!("nothing listens at {self}"),
+            (None, _) => format!("{self} cannot be connected to: {err}"),
         })
     }
 }
