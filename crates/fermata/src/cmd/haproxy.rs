@@ -1,6 +1,7 @@
 //! `fermata lb` with `HAProxy` as the engine: starts it, and says what happens until the end.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use fermata_spec::Spec;
@@ -16,6 +17,7 @@ use crate::systemd;
 
 /// Runs a checked file.
 pub(super) fn run(args: &Run, path: &Path, spec: Spec) -> Result<Answer, Failure> {
+    is_for_a_balancer(&spec).map_err(no)?;
     let state = super::state_dir(args.state_dir.as_deref());
     if args.dry_run {
         anstream::print!("{}", haproxy::configuration(&spec).map_err(no)?);
@@ -31,18 +33,27 @@ pub(super) fn run(args: &Run, path: &Path, spec: Spec) -> Result<Answer, Failure
         let speaking = tokio::task::spawn_local(speak(heard));
         let (changed, reload) = mpsc::channel(1);
         let _watch = file::watch(path, changed.clone());
-        reload_on_hangup(changed).map_err(no)?;
+        reload_on_hangup(changed.clone()).map_err(no)?;
+        let watches = RefCell::new(Vec::new());
+        let watch = Box::new(move |files: &[PathBuf]| {
+            *watches.borrow_mut() = files.iter().filter_map(|file| file::watch(file, changed.clone())).collect();
+        });
         let reread = Box::new({
             let path = path.to_owned();
-            move || file::reread(&path)
+            move || file::reread(&path).and_then(|spec| is_for_a_balancer(&spec).map(|()| spec))
         });
         let search = std::env::var("PATH").unwrap_or_default();
-        let outside = Outside { notices, file: path.to_owned(), folder, state, search, reread, reload, stops };
+        let outside = Outside { notices, file: path.to_owned(), folder, state, search, reread, watch, reload, stops };
         let outcome = haproxy::run(spec, outside).await;
         // Everything that was said is printed before the end.
         let _ = speaking.await;
         outcome.map(|()| Answer::Yes).map_err(no)
     })
+}
+
+/// Ports that are taken twice, and servers that are the balancer itself, are as wrong here as where Fermata balances.
+fn is_for_a_balancer(spec: &Spec) -> Result<(), String> {
+    super::lb::balancer(spec).map(drop)
 }
 
 async fn speak(mut notices: mpsc::Receiver<Notice>) {

@@ -27,7 +27,7 @@ pub fn run(args: &Lb) -> Result<Answer, Failure> {
 }
 
 /// The load balancer of a file.
-fn balancer(spec: &Spec) -> Result<Spec, String> {
+pub(super) fn balancer(spec: &Spec) -> Result<Spec, String> {
     tier(spec, is_local).map_err(|obstacles| {
         let lines: Vec<String> = obstacles.iter().map(ToString::to_string).collect();
         lines.join("\n       ")

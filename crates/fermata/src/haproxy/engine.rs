@@ -1,6 +1,6 @@
 //! One `HAProxy` and the configuration that it runs with.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::time::Duration;
 
@@ -110,15 +110,16 @@ impl Engine {
         }
     }
 
-    /// Starts it again, as it was.
+    /// Starts it again, as it was; what it knew of its servers went with it.
     pub(super) async fn restart(&mut self) -> Result<(), String> {
+        self.folder.keep_states(NO_STATES).map_err(|error| error.to_string())?;
         self.master = spawn(&self.program, &self.folder, &self.voice)?;
         come_up(&mut self.master, &self.folder, &mut self.voice, None).await
     }
 
     /// Takes it to another configuration; tells what was done, or why nothing has changed.
     pub(super) async fn change(&mut self, wanted: Wanted) -> Result<String, String> {
-        let change = if wanted.certificates == self.used.certificates {
+        let change = if self.has_read_the_files_of(&wanted) {
             change::between(&self.used.text, &wanted.text)
         } else {
             Change::Reload
@@ -138,6 +139,11 @@ impl Engine {
         self.used = wanted;
         self.reloads += 1;
         Ok("HAProxy has read the new configuration; open connections stay with the older process".into())
+    }
+
+    /// Whether the files that a configuration names are as it has read them.
+    pub(super) fn has_read_the_files_of(&self, wanted: &Wanted) -> bool {
+        wanted.certificates == self.used.certificates && wanted.pages == self.used.pages
     }
 
     /// Has it read `wanted`; where it cannot, it goes on with what it has.
@@ -173,6 +179,13 @@ impl Engine {
     /// Seconds since its worker began.
     pub(super) async fn uptime(&self) -> Option<u64> {
         socket::number(&socket::ask(&self.folder.socket(), "show info").await.ok()?, "Uptime_sec")
+    }
+
+    /// The servers that get nothing new.
+    pub(super) async fn drained(&self) -> BTreeSet<String> {
+        // One that does not tell has no memory of any.
+        let answer = socket::ask(&self.folder.socket(), "show servers state").await;
+        answer.map(|answer| figures::drained(&answer)).unwrap_or_default()
     }
 
     /// Gives a server another duty wherever it is; returns its rows as they were.
@@ -227,6 +240,18 @@ impl Voice {
         let _ = self.notices.send(Notice::Line(line)).await;
     }
 
+    /// Hears what one that has ended said last: its end may be seen before that is.
+    async fn hear_out(&mut self, master: &mut Master) {
+        let mut silence = std::pin::pin!(master.silence());
+        loop {
+            tokio::select! {
+                biased;
+                Some(line) = self.said.recv() => self.hear(line).await,
+                () = &mut silence => return,
+            }
+        }
+    }
+
     fn last_words(&self) -> String {
         self.last.iter().map(|line| format!("\n{line}")).collect()
     }
@@ -262,11 +287,14 @@ async fn keep_states(folder: &Folder) -> Result<(), String> {
     folder.keep_states(&states).map_err(|error| error.to_string())
 }
 
-/// Waits until another worker than `before` answers.
+/// Waits until a worker of the master answers that is another than `before`.
 async fn come_up(master: &mut Master, folder: &Folder, voice: &mut Voice, before: Option<u64>) -> Result<(), String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        if worker(folder).await.is_some_and(|pid| Some(pid) != before) {
+        let fresh = worker(folder).await.filter(|pid| Some(*pid) != before);
+        if let Some(worker) = fresh
+            && master.has(folder, worker).await
+        {
             return Ok(());
         }
         tokio::select! {
@@ -279,9 +307,7 @@ async fn come_up(master: &mut Master, folder: &Folder, voice: &mut Voice, before
                 }
             }
             how = master.end() => {
-                while let Ok(line) = voice.said.try_recv() {
-                    voice.hear(line).await;
-                }
+                voice.hear_out(master).await;
                 return Err(format!("HAProxy did not start ({how}):{}", voice.last_words()));
             }
             () = sleep(LOOK) => {}

@@ -1,6 +1,7 @@
-//! `show stat`: what `HAProxy` counts, line by line (its management guide, 9.1).
+//! What `HAProxy` tells of itself: `show stat`, what it counts, line by line (its management guide, 9.1), and
+//! `show servers state`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// One line: a frontend, a backend, or a server of one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,6 +77,23 @@ fn row(columns: &HashMap<&str, usize>, cells: &[String]) -> Row {
     }
 }
 
+/// `SRV_ADMF_FDRAIN`: somebody has said that it gets nothing new (its management guide, `show servers state`).
+const DRAINED: u32 = 0x08;
+
+/// The servers that are drained, from the answer to `show servers state`.
+pub(super) fn drained(answer: &str) -> BTreeSet<String> {
+    let mut lines = answer.lines().skip_while(|line| !line.starts_with("# "));
+    let head = lines.next().unwrap_or_default();
+    let at = |column: &str| head.split_whitespace().skip(1).position(|name| name == column);
+    let (Some(name), Some(state)) = (at("srv_name"), at("srv_admin_state")) else { return BTreeSet::new() };
+    let server = |line: &str| {
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        let is_drained = cells.get(state)?.parse::<u32>().ok()? & DRAINED != 0;
+        is_drained.then(|| cells.get(name).map(|name| (*name).to_owned()))?
+    };
+    lines.filter_map(server).collect()
+}
+
 /// The cells of a line; one in quotes may have commas, and two quotes for one (RFC 4180).
 fn cells(line: &str) -> Vec<String> {
     let (mut cells, mut quoted) = (vec![String::new()], false);
@@ -138,5 +156,16 @@ mod tests {
         assert_eq!(rows[1].state(), "down 1/2 (L7STS/426, which a WebSocket's path answers: check another)");
         assert_eq!(read("Unknown command"), []);
         assert_eq!(cells("a,\"b,c\",,\"d\"\"e\""), ["a", "b,c", "", "d\"e"]);
+    }
+
+    #[test]
+    fn a_server_is_drained_when_somebody_has_said_so() {
+        let answer = "1\n\
+                      # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n\
+                      3 web 1 web2 127.0.0.2 2 0 1\n\
+                      3 web 2 web3 127.0.0.3 2 8 1\n\
+                      4 sockets 1 web4 127.0.0.4 0 1 0\n";
+        assert_eq!(drained(answer), BTreeSet::from(["web3".to_owned()]));
+        assert_eq!(drained("Unknown command"), BTreeSet::new());
     }
 }

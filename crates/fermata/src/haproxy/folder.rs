@@ -16,6 +16,8 @@ pub(super) struct Wanted {
     pub(super) text: String,
     /// Certificate, chain and key of each pair, in the order of the file.
     pub(super) certificates: Vec<Vec<u8>>,
+    /// Pages that it sends for errors, which it reads from where they are.
+    pub(super) pages: Vec<Vec<u8>>,
 }
 
 /// Something to be written, and what for.

@@ -4,11 +4,13 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::folder::Folder;
 use super::program::Program;
@@ -17,6 +19,8 @@ use crate::os::Readable;
 
 /// Lines longer than this are told in parts.
 const LONGEST: u64 = 8 * 1024;
+/// How long its last words are waited for: a worker that has outlived it holds the pipe open.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A running master.
 pub(super) struct Master {
@@ -24,6 +28,16 @@ pub(super) struct Master {
     ended: Readable,
     /// Unless another Fermata started it.
     child: Option<Child>,
+    /// Who reads what it says, likewise.
+    listening: Option<JoinHandle<()>>,
+}
+
+/// The processes of one `HAProxy`, as its master tells (its management guide, `show proc`).
+#[derive(Debug, PartialEq, Eq)]
+struct Processes {
+    master: i32,
+    /// Those that take new connections.
+    workers: Vec<u64>,
 }
 
 impl Master {
@@ -41,23 +55,22 @@ impl Master {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
-        if let Some(said) = child.stderr.take() {
-            tokio::task::spawn_local(listen(pipe::Receiver::from_owned_fd(said.into())?, lines));
-        }
+        let said = child.stderr.take().map(|said| pipe::Receiver::from_owned_fd(said.into())).transpose()?;
+        let listening = said.map(|said| tokio::task::spawn_local(listen(said, lines)));
         let pid = Pid::from_child(&child);
-        Ok(Master { pid, ended: watch(pid)?, child: Some(child) })
+        Ok(Master { pid, ended: watch(pid)?, child: Some(child), listening })
     }
 
     /// One that an earlier Fermata has left, if it still answers.
     pub(super) async fn left_behind(folder: &Folder) -> Option<Master> {
-        let said = socket::ask(&folder.master(), "show proc").await.ok()?;
-        let pid = said.lines().find_map(|line| {
-            let mut words = line.split_whitespace();
-            let pid = words.next()?.parse().ok()?;
-            (words.next() == Some("master")).then_some(pid)
-        })?;
-        let pid = Pid::from_raw(pid)?;
-        Some(Master { pid, ended: watch(pid).ok()?, child: None })
+        let pid = Pid::from_raw(processes(folder).await?.master)?;
+        Some(Master { pid, ended: watch(pid).ok()?, child: None, listening: None })
+    }
+
+    /// Whether a process takes new connections for it: one that does may be left from a master that was killed.
+    pub(super) async fn has(&self, folder: &Folder, worker: u64) -> bool {
+        let known = processes(folder).await;
+        known.is_some_and(|known| Pid::from_raw(known.master) == Some(self.pid) && known.workers.contains(&worker))
     }
 
     /// Its pid.
@@ -71,6 +84,15 @@ impl Master {
         let _ = self.ended.readable().await.map(drop);
         let status = self.child.as_mut().and_then(|child| child.wait().ok());
         status.map_or_else(|| "it is gone".to_owned(), |status| status.to_string())
+    }
+
+    /// Returns when nobody can say anything any more.
+    pub(super) async fn silence(&mut self) {
+        if let Some(listening) = &mut self.listening {
+            // Who has panicked says nothing either.
+            let _ = tokio::time::timeout(LAST_WORDS, listening).await;
+            self.listening = None;
+        }
     }
 
     /// Reads the configuration again; open connections stay with the older worker.
@@ -93,6 +115,28 @@ impl Master {
     }
 }
 
+async fn processes(folder: &Folder) -> Option<Processes> {
+    read(&socket::ask(&folder.master(), "show proc").await.ok()?)
+}
+
+/// A table whose first two columns are number and kind in every version, in parts that are headed by a comment.
+fn read(answer: &str) -> Option<Processes> {
+    let (mut part, mut master, mut workers) = ("", None, Vec::new());
+    for line in answer.lines() {
+        if let Some(head) = line.strip_prefix("# ") {
+            part = head.trim();
+        }
+        let mut words = line.split_whitespace();
+        let (Some(pid), Some(kind)) = (words.next(), words.next()) else { continue };
+        match kind {
+            "master" => master = pid.parse().ok(),
+            "worker" if part == "workers" => workers.extend(pid.parse::<u64>()),
+            _ => {}
+        }
+    }
+    Some(Processes { master: master?, workers })
+}
+
 fn watch(pid: Pid) -> io::Result<Readable> {
     Readable::new(pidfd_open(pid, PidfdFlags::empty())?)
 }
@@ -111,4 +155,22 @@ async fn listen(said: pipe::Receiver, lines: mpsc::Sender<String>) {
 /// Whether something may be the path of a socket for `HAProxy` (unix(7): 108 bytes, and it adds a few while it binds).
 pub(super) fn is_short(path: &Path) -> bool {
     path.as_os_str().len() < 92
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_from_before_a_reload_are_not_among_those_that_take_connections() {
+        let answer = "#<PID>          <type>          <reloads>       <uptime>        <version>       \n\
+                      1162            master          1               0d00h02m07s     2.6.12          \n\
+                      # workers\n\
+                      1271            worker          0               0d00h00m00s     2.6.12          \n\
+                      # old workers\n\
+                      1233            worker          1               0d00h00m43s     2.6.12          \n\
+                      # programs\n";
+        assert_eq!(read(answer), Some(Processes { master: 1162, workers: vec![1271] }));
+        assert_eq!(read("Unknown command"), None);
+    }
 }

@@ -14,4 +14,4 @@ mod serve;
 mod socket;
 
 pub use program::{Missing, Program, Version};
-pub use serve::{Notice, Outside, Reread, configuration, run};
+pub use serve::{Notice, Outside, Reread, Watch, configuration, run};

@@ -25,6 +25,10 @@ const STOP: Duration = Duration::from_secs(5);
 /// Pauses before it is started again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
+/// Changes that come together are looked at together.
+const SETTLE: Duration = Duration::from_millis(200);
+/// A certificate and its key come one after the other, perhaps in two uploads.
+const PAIRING: Duration = Duration::from_secs(1);
 
 /// Something to say while it runs.
 #[derive(Debug)]
@@ -51,6 +55,9 @@ pub enum Notice {
 /// Reads and checks the file again; an error is what is wrong with it, for people.
 pub type Reread = Box<dyn Fn() -> Result<Spec, String>>;
 
+/// Takes the files whose change is to be one more value of `reload`, instead of those that it took before.
+pub type Watch = Box<dyn Fn(&[PathBuf])>;
+
 /// What comes from outside.
 pub struct Outside {
     /// Where there is something to say.
@@ -65,6 +72,8 @@ pub struct Outside {
     pub search: String,
     /// How the file is read again.
     pub reread: Reread,
+    /// How other files are watched.
+    pub watch: Watch,
     /// A value for each time that it should be read again.
     pub reload: mpsc::Receiver<()>,
     /// A value for each time that it should end.
@@ -78,6 +87,8 @@ struct Balancer {
     engine: Engine,
     outside: Outside,
     since: Instant,
+    /// What has been said about the file.
+    said: Vec<String>,
     /// Servers that get nothing new.
     drained: BTreeSet<String>,
     /// Connections to drained servers that are cut later.
@@ -91,18 +102,15 @@ pub async fn run(spec: Spec, outside: Outside) -> Result<(), String> {
     let unusable =
         |error: std::io::Error| format!("the state folder {} cannot be used: {error}", outside.state.display());
     let folder = Folder::of(&outside.state).map_err(unusable)?;
-    let wanted = wanted(&spec, &folder, &outside.folder)?;
+    let Demand { wanted, said, files } = demand(&spec, &folder, &outside.folder)?;
     let control = ControlSocket::bind(&outside.state).map_err(unusable)?;
     let engine = Engine::start(program, folder.clone(), wanted, outside.notices.clone()).await?;
-    let mut balancer = Balancer {
-        spec,
-        folder,
-        engine,
-        outside,
-        since: Instant::now(),
-        drained: BTreeSet::new(),
-        cuts: JoinSet::new(),
-    };
+    // One that an earlier Fermata has left may have some.
+    let drained = engine.drained().await;
+    let (since, cuts) = (Instant::now(), JoinSet::new());
+    let mut balancer = Balancer { spec, folder, engine, outside, since, said: Vec::new(), drained, cuts };
+    (balancer.outside.watch)(&files);
+    balancer.remark(said).await;
     balancer.tell_ready().await;
     balancer.serve(control).await;
     balancer.say(Notice::Stopping).await;
@@ -113,11 +121,20 @@ pub async fn run(spec: Spec, outside: Outside) -> Result<(), String> {
 
 /// The configuration of a file, as it would be used.
 pub fn configuration(spec: &Spec) -> Result<String, String> {
-    text(spec, &Paths::default())
+    text(spec, &Paths::default()).map(|(text, _)| text)
 }
 
-/// What `HAProxy` is to use, by a file in `folder`.
-fn wanted(spec: &Spec, own: &Folder, folder: &Path) -> Result<Wanted, String> {
+/// What a file asks of `HAProxy`.
+struct Demand {
+    wanted: Wanted,
+    /// What it does otherwise than the file says.
+    said: Vec<String>,
+    /// The files that it names.
+    files: Vec<PathBuf>,
+}
+
+/// What a file in `folder` asks for.
+fn demand(spec: &Spec, own: &Folder, folder: &Path) -> Result<Demand, String> {
     if spec.tls.acme.is_some() {
         return Err(
             "tls.acme: HAProxy asks no authority for certificates: name them under tls.certificates, or write \
@@ -133,24 +150,32 @@ fn wanted(spec: &Spec, own: &Folder, folder: &Path) -> Result<Wanted, String> {
         folder: Some(show(folder.to_owned())),
         states: Some(show(own.states())),
     };
-    let text = text(spec, &paths)?;
-    let read = |name: &String| {
+    let (text, said) = text(spec, &paths)?;
+    let mut files = Vec::new();
+    let mut read = |name: &String| {
         let path = folder.join(name);
-        fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
+        let bytes = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        files.push(path);
+        Ok::<_, String>(bytes)
     };
     let pair = |one: &fermata_spec::Certificate| Ok([read(&one.cert)?, b"\n".to_vec(), read(&one.key)?].concat());
     let certificates = spec.tls.certificates.iter().map(pair).collect::<Result<_, String>>()?;
-    Ok(Wanted { text, certificates })
+    let pages = spec.load_balancer.iter().flat_map(|balancer| &balancer.haproxy.errorfiles);
+    let pages = pages.map(|(_, name)| read(name)).collect::<Result<_, String>>()?;
+    Ok(Demand { wanted: Wanted { text, certificates, pages }, said, files })
 }
 
-fn text(spec: &Spec, paths: &Paths) -> Result<String, String> {
+/// The configuration, and what is to be said about it.
+fn text(spec: &Spec, paths: &Paths) -> Result<(String, Vec<String>), String> {
     let rendered = haproxy_with(spec, paths);
-    let errors = rendered.said.iter().filter(|one| one.severity == Severity::Error);
-    let errors: Vec<String> = errors
-        .map(|one| format!("{}: {}; {}", one.path, one.message, one.help.as_deref().unwrap_or_default()))
-        .collect();
+    let all_of = |severity: Severity| {
+        let some = rendered.said.iter().filter(|one| one.severity == severity);
+        some.map(|one| format!("{}: {}; {}", one.path, one.message, one.help.as_deref().unwrap_or_default())).collect()
+    };
+    let errors: Vec<String> = all_of(Severity::Error);
+    let said = all_of(Severity::Warning);
     match rendered.files.into_iter().next() {
-        Some(file) if errors.is_empty() => Ok(file.text),
+        Some(file) if errors.is_empty() => Ok((file.text, said)),
         _ => Err(errors.join("\n")),
     }
 }
@@ -176,7 +201,7 @@ impl Balancer {
             tokio::select! {
                 _ = self.outside.stops.recv() => return,
                 Some(()) = self.outside.reload.recv() => {
-                    let notice = self.reload().await.map_or_else(Notice::Warning, Notice::Done);
+                    let notice = self.follow().await.map_or_else(Notice::Warning, Notice::Done);
                     self.say(notice).await;
                 }
                 Some(Asked { request, asking }) = asks.recv() => {
@@ -205,6 +230,10 @@ impl Balancer {
             }
             match self.engine.restart().await {
                 Ok(()) => {
+                    for server in &self.drained {
+                        // One that has left the file has nothing to take.
+                        let _ = self.engine.assign(server, Duty::Drain).await;
+                    }
                     self.say(Notice::Done("HAProxy runs again".into())).await;
                     return false;
                 }
@@ -214,11 +243,38 @@ impl Balancer {
         }
     }
 
+    /// A file has changed.
+    async fn follow(&mut self) -> Result<String, String> {
+        sleep(SETTLE).await;
+        // What came meanwhile is about to be seen.
+        let _ = self.outside.reload.try_recv();
+        let before = self.spec.clone();
+        let outcome = self.reload().await;
+        // The file itself is written in one piece; what it names comes in pieces.
+        let is_the_same = || (self.outside.reread)().is_ok_and(|spec| spec == before);
+        if outcome.is_ok() || !is_the_same() {
+            return outcome;
+        }
+        sleep(PAIRING).await;
+        self.reload().await
+    }
+
     async fn reload(&mut self) -> Result<String, String> {
         let spec = (self.outside.reread)()?;
-        let done = self.engine.change(wanted(&spec, &self.folder, &self.outside.folder)?).await?;
+        let Demand { wanted, said, files } = demand(&spec, &self.folder, &self.outside.folder)?;
+        let done = self.engine.change(wanted).await?;
         self.spec = spec;
+        (self.outside.watch)(&files);
+        self.remark(said).await;
         Ok(done + &self.have_back().await)
+    }
+
+    /// Says what has not been said before.
+    async fn remark(&mut self, said: Vec<String>) {
+        for one in said.iter().filter(|one| !self.said.contains(one)) {
+            self.say(Notice::Warning(one.clone())).await;
+        }
+        self.said = said;
     }
 
     /// Servers that were drained take their share again, as they do where Fermata itself balances.

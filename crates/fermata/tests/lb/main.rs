@@ -1,20 +1,31 @@
 //! The load balancer tier over loopback: servers on 127.0.0.2 and up, the balancer on 127.0.0.1.
+//!
+//! Each story is told twice, with Fermata itself as the engine and with a real `HAProxy`. What comes out differently stands in
+//! `differences`; what only one of them has, in `builtin` and `haproxy`.
 
+mod builtin;
 mod changes;
+mod differences;
+mod engine;
 mod failing;
+mod files;
 mod haproxy;
+mod health;
 mod loops;
+mod measured;
 mod polling;
 mod proof;
 mod secure;
 mod server;
+mod shares;
 mod sni;
 #[path = "../support/mod.rs"]
 mod support;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use futures_util::{SinkExt, StreamExt};
 use server::Server;
@@ -22,6 +33,25 @@ use socket2::{Domain, Socket as RawSocket, Type};
 use support::{Fermata, Folder, PATIENCE, Process, free_port};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// Each of these functions as a test of either engine.
+macro_rules! by_both {
+    ($($name:ident),+ $(,)?) => {
+        mod by_fermata {
+            $(#[test]
+            fn $name() {
+                super::$name(crate::engine::Engine::Builtin);
+            })+
+        }
+        mod by_haproxy {
+            $(#[test]
+            fn $name() {
+                super::$name(crate::engine::Engine::Haproxy);
+            })+
+        }
+    };
+}
+use by_both;
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
@@ -36,7 +66,11 @@ pub(crate) struct Ports {
 
 impl Ports {
     pub(crate) fn new() -> Ports {
-        Ports { http: free_port(), https: free_port(), ws: free_port(), wss: free_port() }
+        // Other tests have servers on these addresses, too.
+        let is_free =
+            |port: &u16| (2..=4).all(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), *port)).is_ok());
+        let next = || std::iter::repeat_with(free_port).find(is_free).expect("there is another one");
+        Ports { http: next(), https: next(), ws: next(), wss: next() }
     }
 
     /// A server with all of them.
@@ -55,23 +89,6 @@ impl Ports {
             servers.concat(),
             more.concat()
         )
-    }
-
-    /// That balancer, running, and knowing of each of the servers that it is well.
-    pub(crate) fn balance(self, servers: &[&Server], more: &[&str]) -> Fermata {
-        let balancer = balance(Folder::new(&self.file(servers, more)));
-        for server in servers {
-            self.is_well(&balancer, server);
-        }
-        balancer
-    }
-
-    /// Waits until all ports of a server have been found well.
-    pub(crate) fn is_well(self, balancer: &Fermata, server: &Server) {
-        for port in [self.http, self.https, self.ws, self.wss] {
-            let said = format!("{} is well on {port}", server.name());
-            balancer.process.wait_for(&said, |line| line.contains(&said));
-        }
     }
 }
 
@@ -118,11 +135,17 @@ pub(crate) fn who(port: u16) -> String {
     body.split(' ').next().unwrap_or_default().to_owned()
 }
 
-/// A WebSocket, and the name that its server says first.
-pub(crate) async fn open(port: u16) -> (Socket, String) {
+/// A WebSocket, and what its server says first.
+pub(crate) async fn greeted(port: u16) -> (Socket, String) {
     let mut socket = connect_async(format!("ws://127.0.0.1:{port}/")).await.expect("a tunnel opens").0;
-    let name = socket.next().await.expect("open").expect("a message").into_text().expect("text").to_string();
-    (socket, name)
+    let said = socket.next().await.expect("open").expect("a message").into_text().expect("text").to_string();
+    (socket, said)
+}
+
+/// A WebSocket, and the name of its server.
+pub(crate) async fn open(port: u16) -> (Socket, String) {
+    let (socket, said) = greeted(port).await;
+    (socket, said.split(' ').next().unwrap_or_default().to_owned())
 }
 
 /// Opens so many, and tells who got how many.
@@ -146,166 +169,38 @@ pub(crate) async fn echoes(socket: &mut Socket) {
     }
 }
 
+/// How many of them still take a message and send it back.
+pub(crate) async fn open_ones(sockets: &mut [Socket]) -> usize {
+    let mut open = 0;
+    for socket in sockets {
+        let sent = socket.send(Message::text("there?")).await.is_ok();
+        let is_open = sent && matches!(socket.next().await, Some(Ok(Message::Text(text))) if text.as_str() == "there?");
+        open += usize::from(is_open);
+    }
+    open
+}
+
+/// Waits until all of these have ended, and tells how: `4 × 1012 the service restarts`; 1006 is an end without a Close
+/// (RFC 6455 7.1.5).
+pub(crate) async fn endings(sockets: Vec<Socket>) -> String {
+    let mut seen = BTreeMap::<String, usize>::new();
+    for mut socket in sockets {
+        let ending = loop {
+            match socket.next().await {
+                Some(Ok(Message::Close(Some(close)))) => break format!("{} {}", u16::from(close.code), close.reason),
+                Some(Ok(_)) => {}
+                _ => break "1006".to_owned(),
+            }
+        };
+        *seen.entry(ending).or_default() += 1;
+    }
+    seen.iter().map(|(ending, times)| format!("{times} × {ending}\n")).collect()
+}
+
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 pub(crate) fn named(counts: &[(&str, usize)]) -> BTreeMap<String, usize> {
     counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
-}
-
-#[test]
-fn websockets_go_to_the_servers_websocket_port_and_requests_to_their_http_port() {
-    let ports = Ports::new();
-    let server = ports.serve(2);
-    let balancer = ports.balance(&[&server], &[]);
-    let page = format!("web2 on {} for 127.0.0.9\n", ports.http);
-    assert_eq!(get_from([127, 0, 0, 9].into(), ports.http, "/", "").1, page);
-    // What a stranger says of himself is not passed on, and neither name nor another protocol makes a WebSocket.
-    let others = "X-Forwarded-For: 192.0.2.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n";
-    let page = format!("web2 on {} for 127.0.0.1\n", ports.http);
-    assert_eq!(get(ports.http, "/", others).1, page);
-    let open_ones = runtime().block_on(async { (open(ports.http).await.0, open(ports.ws).await.0) });
-    let rows = connections(&balancer);
-    assert_eq!(rows, ["servers web2 tcp", "servers web2 websocket"]);
-    drop(open_ones);
-    assert_eq!(balancer.stop().code, Some(0));
-}
-
-/// Service, instance and kind of every tunnel, sorted.
-pub(crate) fn connections(balancer: &Fermata) -> Vec<String> {
-    let said = balancer.folder.run(&["connections", "--format", "json", "--state-dir", "state"]);
-    let rows: Vec<serde_json::Value> = serde_json::from_str(&said.stdout).expect("JSON");
-    let word = |row: &serde_json::Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
-    let mut rows: Vec<String> =
-        rows.iter().map(|row| ["service", "instance", "carries"].map(|key| word(row, key)).join(" ")).collect();
-    rows.sort();
-    rows
-}
-
-#[test]
-fn other_ports_are_passed_through_byte_for_byte() {
-    let ports = Ports::new();
-    let extra = free_port();
-    let server = Server::start(2, &[ports.http, ports.https, ports.ws, ports.wss, extra]);
-    let app = format!(
-        "services:\n  app:\n    ports: [{{container: 3000, http: {}, https: {}, tcp: {extra}}}]\n",
-        ports.ws, ports.wss
-    );
-    let balancer = balance(Folder::new(&format!("{app}{}", ports.file(&[&server], &[]))));
-    for port in [ports.https, ports.ws, ports.wss, extra] {
-        // Nothing is added: the server sees the balancer, and no header of its own.
-        assert_eq!(get(port, "/", "").1, format!("web2 on {port} for 127.0.0.1\n"));
-        assert_eq!(get(port, "/", "X-Forwarded-For: 192.0.2.1\r\n").1, format!("web2 on {port} for 192.0.2.1\n"));
-    }
-    assert_eq!(balancer.stop().code, Some(0));
-}
-
-#[test]
-fn public_ports_can_differ_from_those_of_the_servers() {
-    let (own, ports) = (Ports::new(), Ports::new());
-    let server = ports.serve(2);
-    let file = ports.file(&[&server], &[]);
-    let of = |name: &str, own: u16, port: u16| (format!("{name}: {port}"), format!("{name}: \"{own}:{port}\""));
-    let pairs = [
-        of("http", own.http, ports.http),
-        of("https", own.https, ports.https),
-        of("ws", own.ws, ports.ws),
-        of("wss", own.wss, ports.wss),
-    ];
-    let file = pairs.iter().fold(file, |file, (from, to)| file.replace(from, to));
-    let balancer = balance(Folder::new(&file));
-    assert_eq!(get(own.http, "/", "").1, format!("web2 on {} for 127.0.0.1\n", ports.http));
-    assert_eq!(get(own.ws, "/", "").1, format!("web2 on {} for 127.0.0.1\n", ports.ws));
-    assert_eq!(runtime().block_on(open(own.http)).1, "web2");
-    assert_eq!(balancer.stop().code, Some(0));
-}
-
-#[test]
-fn a_visitor_with_a_cookie_has_its_requests_and_websockets_on_one_server() {
-    let ports = Ports::new();
-    let servers = [2, 3, 4].map(|number| ports.serve(number));
-    let balancer = ports.balance(&servers.each_ref(), &["balance: roundrobin"]);
-    let request = "GET / HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n";
-    let answer = ask([127, 0, 0, 1].into(), ports.http, request);
-    let name = answer.split_once("\r\n\r\n").expect("an answer").1.split(' ').next().expect("a name").to_owned();
-    let cookie = format!("fermata-servers={name}");
-    assert!(answer.contains(&format!("set-cookie: {cookie}; Path=/; HttpOnly; SameSite=Lax\r\n")), "{answer}");
-    for _ in 0..6 {
-        assert!(get(ports.http, "/", &format!("Cookie: {cookie}\r\n")).1.starts_with(&format!("{name} ")));
-    }
-    let handshake = format!(
-        "GET / HTTP/1.1\r\nHost: app.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nCookie: {cookie}\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    for _ in 0..3 {
-        let mut stream = TcpStream::connect(("127.0.0.1", ports.http)).expect("the balancer listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        stream.write_all(handshake.as_bytes()).expect("the balancer reads");
-        let mut seen = Vec::new();
-        while !seen.ends_with(name.as_bytes()) {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap_or_else(|_| panic!("not {name}: {:?}", String::from_utf8_lossy(&seen)));
-            seen.extend(byte);
-        }
-    }
-    assert_eq!(balancer.stop().code, Some(0));
-}
-
-#[test]
-fn a_file_that_is_none_for_a_balancer_is_refused_with_what_to_do() {
-    let refused = |text: &str| {
-        let ended = Folder::new(text).run(&["lb", "--state-dir", "state"]);
-        (ended.code, ended.stderr)
-    };
-    let ports = Ports::new();
-    let own = ports.file(&[], &[]).replace("servers:\n", "servers: [{name: web1, address: 127.0.0.1}]\n");
-    assert_eq!(
-        refused(&own),
-        (
-            Some(1),
-            format!(
-                "error: load_balancer.servers[0].address: web1 is this balancer itself, which listens on 127.0.0.1:{}; \
-                 name the web servers, or bind the balancer to another address (gateway.bind)\n",
-                ports.http
-            )
-        )
-    );
-    let (code, said) = refused(&ports.file(&[], &[]).replace("servers:\n", "servers: []\n"));
-    assert_eq!(code, Some(1));
-    assert!(said.contains("load_balancer.servers: has no server") && said.contains("write - {name: web1"), "{said}");
-}
-
-#[test]
-fn a_balancer_that_is_its_own_server_by_another_name_answers_508() {
-    let ports = Ports::new();
-    let file =
-        ports.file(&[], &["check: {type: tcp}"]).replace("servers:\n", "servers: [{name: web1, address: localhost}]\n");
-    let balancer = balance(Folder::new(&file));
-    let text = "508 Loop Detected\n\nThis request was here before: an address of \"servers\" leads back to this gateway.\n\
-                Name the web servers under load_balancer.servers in service.yml, and not the load balancer itself.\n";
-    assert_eq!(get(ports.http, "/", ""), ("HTTP/1.1 508 Loop Detected".to_owned(), text.to_owned()));
-    assert_eq!(balancer.stop().code, Some(0));
-}
-
-#[test]
-fn a_balancer_that_is_upgraded_goes_on_with_its_tunnels() {
-    let ports = Ports::new();
-    let servers = [2, 3].map(|number| ports.serve(number));
-    let balancer = ports.balance(&servers.each_ref(), &[]);
-    let runtime = runtime();
-    let mut sockets = Vec::new();
-    let both = named(&[("web2", 4), ("web3", 4)]);
-    assert_eq!(runtime.block_on(open_many(ports.http, 8, &mut sockets)), both);
-    let mut command = balancer.folder.command(&["upgrade", "--state-dir", "state"]);
-    let upgraded = command.output().expect("fermata runs");
-    assert!(upgraded.status.success(), "{}", String::from_utf8_lossy(&upgraded.stderr));
-    runtime.block_on(async {
-        for socket in &mut sockets {
-            echoes(socket).await;
-        }
-    });
-    // They count where they are.
-    assert_eq!(runtime.block_on(open_many(ports.http, 8, &mut sockets)), both);
-    assert_eq!(balancer.stop().code, Some(0));
 }

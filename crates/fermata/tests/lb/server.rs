@@ -2,10 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
-use fermata_wire::handshake;
+use fermata_wire::{handshake, proxy};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,6 +13,8 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::support::until;
 
 /// What a server is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,13 +32,25 @@ pub(crate) enum Mood {
     Mute,
 }
 
+/// What its connections share.
+#[derive(Default)]
+struct State {
+    mood: AtomicU8,
+    /// Requests that were not for its health.
+    asked: AtomicUsize,
+    /// Requests for its health on its first port.
+    checks: AtomicUsize,
+    /// So many of these are failed from now on.
+    failing: AtomicUsize,
+    /// Each connection begins with a header of the PROXY protocol.
+    is_told: AtomicBool,
+}
+
 /// A running server. Dropping it resets all that it has.
 pub(crate) struct Server {
     name: &'static str,
     ip: Ipv4Addr,
-    mood: Arc<AtomicU8>,
-    /// Requests that were not for its health.
-    pub(crate) asked: Arc<AtomicUsize>,
+    state: Arc<State>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -49,26 +63,43 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let bind = |port: &u16| runtime.block_on(TcpListener::bind((ip, *port))).expect("the address is free");
         let listeners: Vec<TcpListener> = ports.iter().map(bind).collect();
-        let (mood, asked) = (Arc::new(AtomicU8::new(Mood::Well as u8)), Arc::new(AtomicUsize::new(0)));
+        let state = Arc::new(State { mood: AtomicU8::new(Mood::Well as u8), ..State::default() });
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn({
-            let (mood, asked) = (mood.clone(), asked.clone());
+            let state = state.clone();
             move || {
                 runtime.block_on(async {
-                    for listener in listeners {
-                        tokio::spawn(accept(listener, name, mood.clone(), asked.clone()));
+                    for (number, listener) in listeners.into_iter().enumerate() {
+                        tokio::spawn(accept(listener, name, number == 0, state.clone()));
                     }
                     let _ = stopped.await;
                 });
                 // Everything that it had goes with the runtime.
             }
         });
-        Server { name, ip, mood, asked, stop: Some(stop), thread: Some(thread) }
+        Server { name, ip, state, stop: Some(stop), thread: Some(thread) }
     }
 
     /// From now on it is like that.
     pub(crate) fn be(&self, mood: Mood) {
-        self.mood.store(mood as u8, Ordering::SeqCst);
+        self.state.mood.store(mood as u8, Ordering::SeqCst);
+    }
+
+    /// From now on each connection begins with a header of the PROXY protocol.
+    pub(crate) fn be_told(&self) {
+        self.state.is_told.store(true, Ordering::SeqCst);
+    }
+
+    /// Requests that were not for its health.
+    pub(crate) fn asked(&self) -> usize {
+        self.state.asked.load(Ordering::SeqCst)
+    }
+
+    /// Fails so many checks of its first port and passes the next one; returns when that is over.
+    pub(crate) fn fail_checks(&self, count: usize) {
+        let before = self.state.checks.load(Ordering::SeqCst);
+        self.state.failing.store(count, Ordering::SeqCst);
+        until("it was asked that often", || self.state.checks.load(Ordering::SeqCst) > before + count);
     }
 
     /// Its name.
@@ -91,29 +122,41 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, name: &'static str, mood: Arc<AtomicU8>, asked: Arc<AtomicUsize>) {
+async fn accept(listener: TcpListener, name: &'static str, is_first: bool, state: Arc<State>) {
     let port = listener.local_addr().expect("a bound socket has an address").port();
     while let Ok((stream, peer)) = listener.accept().await {
-        tokio::spawn(serve(stream, peer, (name, port), mood.clone(), asked.clone()));
+        tokio::spawn(serve(stream, peer, (name, port), is_first, state.clone()));
     }
 }
 
 async fn serve(
     mut stream: TcpStream,
-    peer: SocketAddr,
+    mut peer: SocketAddr,
     (name, port): (&'static str, u16),
-    mood: Arc<AtomicU8>,
-    asked: Arc<AtomicUsize>,
+    is_first: bool,
+    state: Arc<State>,
 ) {
+    if state.is_told.load(Ordering::SeqCst) {
+        match told(&mut stream).await {
+            Some(client) => peer = client.unwrap_or(peer),
+            None => return,
+        }
+    }
     while let Some(head) = head(&mut stream).await {
-        let mood = mood.load(Ordering::SeqCst);
+        let mood = state.mood.load(Ordering::SeqCst);
         if mood == Mood::Mute as u8 {
             return std::future::pending().await;
         }
         let is_check = head.starts_with("GET /healthz ");
         if !is_check {
-            asked.fetch_add(1, Ordering::SeqCst);
+            state.asked.fetch_add(1, Ordering::SeqCst);
         }
+        let failing = is_check && is_first && {
+            state.checks.fetch_add(1, Ordering::SeqCst);
+            state.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+        };
+        let who =
+            format!("{name} on {port} for {}", header(&head, "x-forwarded-for").unwrap_or(&peer.ip().to_string()));
         if mood == Mood::Rude as u8 && !is_check {
             return;
         }
@@ -124,26 +167,35 @@ async fn serve(
                 handshake::accept(key)
             );
             stream.write_all(answer.as_bytes()).await.expect("the balancer reads");
-            return talk(stream, name).await;
+            return talk(stream, &who).await;
         }
         let status = match mood {
-            mood if is_check && mood == Mood::Sick as u8 => "500 Internal Server Error",
+            mood if failing || is_check && mood == Mood::Sick as u8 => "500 Internal Server Error",
             mood if mood == Mood::Picky as u8 => "426 Upgrade Required",
             _ => "200 OK",
         };
-        let body =
-            format!("{name} on {port} for {}\n", header(&head, "x-forwarded-for").unwrap_or(&peer.ip().to_string()));
-        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{who}\n", who.len() + 1);
         if stream.write_all(answer.as_bytes()).await.is_err() || header(&head, "connection") == Some("close") {
             return;
         }
     }
 }
 
-/// Its name first, then whatever comes, back.
-async fn talk(stream: TcpStream, name: &str) {
+/// Who the client is, if not the sender itself; nothing where that is not said as it should be.
+async fn told(stream: &mut TcpStream) -> Option<Option<SocketAddr>> {
+    let mut bytes = Vec::new();
+    loop {
+        bytes.push(stream.read_u8().await.ok()?);
+        if let Some(header) = proxy::read(&bytes).ok()? {
+            return Some(header.way.map(|way| way.client));
+        }
+    }
+}
+
+/// Who is asked and by whom first, then whatever comes, back.
+async fn talk(stream: TcpStream, who: &str) {
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
-    let mut sent = socket.send(Message::text(name)).await;
+    let mut sent = socket.send(Message::text(who)).await;
     while let (Ok(()), Some(Ok(message))) = (&sent, socket.next().await) {
         if message.is_text() || message.is_binary() {
             sent = socket.send(message).await;

@@ -127,7 +127,7 @@ fn names_that_are_passed_through_end_at_the_server_and_the_others_at_the_balance
             echo(&mut socket, "the server").await;
             let ended = connect(ports.https, "other.example", &config).await;
             let (mut socket, _) = client_async("wss://other.example/", ended).await.expect("a tunnel");
-            assert_eq!(next(&mut socket).await, "web2", "{engine}");
+            assert_eq!(next(&mut socket).await, format!("web2 on {} for 127.0.0.1", ports.ws), "{engine}");
         });
         assert_eq!(balancer.stop().code, Some(0), "{engine}");
         assert_eq!(server.stop().code, Some(0));

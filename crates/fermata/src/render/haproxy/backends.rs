@@ -36,6 +36,11 @@ pub(super) fn http(out: &mut String, balancer: &LoadBalancer, ends_tls: bool, pu
     if balancer.sticky == Sticky::Cookie {
         out.push_str("  cookie FERMATA insert indirect nocache httponly\n");
     }
+    out.push_str(
+        "  # A server that hangs up, or says nothing, before its answer: another one is asked what may be repeated (RFC 9110 9.2.2).\n  \
+           retry-on conn-failure empty-response response-timeout\n  \
+           http-request disable-l7-retry unless METH_GET or METH_OPTIONS or METH_PUT or METH_DELETE or METH_TRACE\n",
+    );
     match check {
         None => by_request(out, balancer),
         Some(check) => in_full(out, check),

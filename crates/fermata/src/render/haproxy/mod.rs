@@ -217,9 +217,9 @@ fn defaults(out: &mut String, spec: &Spec, balancer: &LoadBalancer, paths: &Path
         out,
         "\ndefaults\n  \
            mode http\n  \
-           # A server that cannot be reached is tried again, in the end another one.\n  \
+           # Where a server cannot be reached, another one is tried.\n  \
            retries 3\n  \
-           option redispatch\n  \
+           option redispatch 1\n  \
            timeout connect {connect}\n  \
            # A head has to arrive within this, else a slow client holds its place for ever.\n  \
            timeout http-request {head}\n  \
@@ -281,6 +281,7 @@ fn web(out: &mut String, spec: &Spec, balancer: &LoadBalancer, ends_tls: bool, p
     announced(out, spec, &[http, https][..=usize::from(ends_tls && is_alone)]);
     let trusted = trusted(spec);
     let believed = if trusted.is_empty() { String::new() } else { format!(" unless {{ src {trusted} }}") };
+    looped(out, http);
     let _ = write!(
         out,
         "  # The header decides, never the name: a host that begins with \"ws\" is no WebSocket for that.\n  \
@@ -296,6 +297,18 @@ fn web(out: &mut String, spec: &Spec, balancer: &LoadBalancer, ends_tls: bool, p
     );
     own(out, balancer.haproxy.snippets.frontend.as_ref());
     out.push_str("  use_backend sockets if is_websocket\n  default_backend web\n");
+}
+
+/// What comes back, since the address of a server is the balancer's own, is known by a mark in the header for that (RFC 8586).
+fn looped(out: &mut String, port: u16) {
+    let _ = write!(
+        out,
+        "  # A request that was here before would go round for ever.\n  \
+           http-request set-var(txn.mark) hostname,regsub(^,fermata-),concat(-{port})\n  \
+           http-request return status 508 content-type text/plain string \"508 Loop Detected\\n\\nThis request was here before: \
+           an address of a server leads back to this load balancer.\\n\" if {{ req.hdr(CDN-Loop),strcmp(txn.mark) eq 0 }}\n  \
+           http-request add-header CDN-Loop %[var(txn.mark)]\n"
+    );
 }
 
 /// The proxies whose word counts.
