@@ -14,7 +14,7 @@ Usage: cargo xtask CHORE
       --quick      the sections that take seconds (default; also part of `test`)
       --all        every case, half an hour
       --bless      keep what was seen as the expected results
-  deb            make the Debian package and try its installation in an empty folder
+  deb            make the Debian package and try its installation in a fresh Debian
   install        install what the tests need, and nothing else";
 
 /// One thing to do.

@@ -15,6 +15,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("caddy", "caddy"),
     ("cc", "gcc"),
     ("chromium", "chromium"),
+    ("docker-compose", "docker-compose"),
     ("docker-registry", "docker-registry"),
     ("dockerd", "docker.io"),
     ("haproxy", "haproxy"),
@@ -27,6 +28,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("npm", "npm"),
     ("pebble", "pebble"),
     ("python3", "python3"),
+    ("redis-cli", "redis-tools"),
     ("valgrind", "valgrind"),
     ("systemd-analyze", "systemd"),
     ("ufw", "ufw"),
@@ -55,6 +57,9 @@ fn debian_packages() -> Outcome {
     {
         missing.push("python3-venv");
     }
+    if !has_postgresql() {
+        missing.push("postgresql");
+    }
     if missing.is_empty() {
         return Ok(());
     }
@@ -71,6 +76,12 @@ fn debian_packages() -> Outcome {
         apt_get().args(["install", "-y", "-qq", "--no-install-recommends"]).args(&missing),
         advice,
     )
+}
+
+/// Debian keeps its programs out of the PATH, in a folder for each version.
+fn has_postgresql() -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.into_iter().any(|version| version.path().join("bin/postgres").exists())
 }
 
 fn apt_get() -> Command {

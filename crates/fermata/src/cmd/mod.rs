@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::admin::{self, Reply, Request};
 
+mod bar;
 pub mod check;
 pub mod connections;
 pub mod doctor;

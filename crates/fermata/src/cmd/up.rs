@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
+use super::bar::Bar;
 use super::file::{self, Loaded};
 use super::{Answer, Failure, label};
 use crate::app::{self, Place, Prepared};
@@ -21,7 +22,7 @@ use crate::limits;
 use crate::listening::Bound;
 use crate::page;
 use crate::public::{PublicPort, Scheme, public_ports};
-use crate::run::{Keepsake, StateLock, databases, foresee};
+use crate::run::{Event, Keepsake, Progress, StateLock, databases, foresee};
 use crate::running::{self, Ended, Notice, Origin, Outside};
 use crate::systemd;
 
@@ -212,7 +213,15 @@ struct Voice {
 }
 
 async fn speak(voice: Voice, mut notices: mpsc::Receiver<Notice>) {
+    let mut bar = Bar::of_stdout();
     while let Some(notice) = notices.recv().await {
+        if let Notice::Instance(Event::Progress { about, progress: Progress { text, share: Some(share) } }) = &notice {
+            let whose = about.as_ref().map(|instance| format!("{instance}: ")).unwrap_or_default();
+            if bar.draw(&format!("{whose}{text}"), *share) || !share.is_tenth {
+                continue;
+            }
+        }
+        bar.clear();
         match notice {
             Notice::Line(line) => say(&label(&line.instance.to_string()), &line.text),
             Notice::Instance(event) => say(&label("fermata"), &event.to_string()),

@@ -108,23 +108,21 @@ impl Body {
             }
             Body::Container(container) => {
                 let (name, lines) = (name.clone(), lines.clone());
-                Voices::of(Container::clone(container).listen(move |stream, text| {
+                let give = move |stream, text| {
                     let (line, lines) = (Line { instance: name.clone(), stream, text }, lines.clone());
                     // Where nobody listens any more, it may still write.
                     async move { drop(lines.send(line).await) }
-                }))
+                };
+                Voices::of(|held| Container::clone(container).listen(give, held))
             }
         }
     }
 
     /// Listens no more; what is written from now on is heard when somebody listens again.
     pub(super) async fn hold(&mut self, heard: Voices) {
-        match self {
-            Body::Process { voices, .. } => *voices = heard.hold().await,
-            Body::Container(container) => {
-                heard.shutdown().await;
-                container.was_heard();
-            }
+        let held = heard.hold().await;
+        if let Body::Process { voices, .. } = self {
+            *voices = held;
         }
     }
 

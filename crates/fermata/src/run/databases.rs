@@ -8,39 +8,54 @@ use std::sync::Arc;
 
 use fermata_spec::{Database, Service, Source, Spec};
 
-/// A database as services are told of it.
+/// A database that can be run, and what services are told of it.
 struct Known {
     /// Its name in the file, and its host name.
     name: &'static str,
+    database: Database,
+    image: &'static str,
     port: u16,
-    /// Its service as it stands in a file, but for its name and port. `DATA` is where its files stay.
-    service: &'static str,
-    /// What others get beside the address, as names and references.
-    variables: &'static [(&'static str, &'static str)],
-    /// How a URL for it begins and ends: `HOST` is its host.
-    url: &'static str,
+    /// Where in its container the files are that stay.
+    data: Option<&'static str>,
+    /// What else stands in its service.
+    more: &'static str,
+    /// How a URL for it begins.
+    scheme: &'static str,
+    /// Where nobody is let in without.
+    login: Option<Login>,
 }
 
-const POSTGRESQL: Known = Known {
-    name: "postgresql",
-    port: 5432,
-    service: "
-    image: postgres:17
-    volumes: ['DATA:/var/lib/postgresql/data']
+/// Who its users are: one, called `app`.
+struct Login {
+    /// The variable of its own service that has the password.
+    password: &'static str,
+    /// Whether there is a database of that name too.
+    database: bool,
+}
+
+const KNOWN: [Known; 6] = [
+    Known {
+        name: "postgresql",
+        database: Database::Postgresql,
+        image: "postgres:17",
+        port: 5432,
+        data: Some("/var/lib/postgresql/data"),
+        // While it makes its files it listens on a socket alone.
+        more: "
     stop_grace: 30
     env_vars: {POSTGRES_USER: app, POSTGRES_PASSWORD: AUTO_GENERATE_24, POSTGRES_DB: app}
-    health: {ready: {type: exec, command: pg_isready -U app, initial_delay: 0, period: 1, timeout: 10}}
+    health: {ready: {type: exec, command: pg_isready -h 127.0.0.1 -U app, initial_delay: 0, period: 1, timeout: 10}}
 ",
-    variables: &[("USERNAME", "app"), ("PASSWORD", "_env(SERVICE[postgresql].POSTGRES_PASSWORD)"), ("DATABASE", "app")],
-    url: "postgresql://app:_env(SERVICE[postgresql].POSTGRES_PASSWORD)@HOST/app",
-};
-
-const MYSQL: Known = Known {
-    name: "mysql",
-    port: 3306,
-    service: "
-    image: mysql:8.4
-    volumes: ['DATA:/var/lib/mysql']
+        scheme: "postgresql",
+        login: Some(Login { password: "POSTGRES_PASSWORD", database: true }),
+    },
+    Known {
+        name: "mysql",
+        database: Database::Mysql,
+        image: "mysql:8.4",
+        port: 3306,
+        data: Some("/var/lib/mysql"),
+        more: "
     stop_grace: 30
     env_vars:
       MYSQL_USER: app
@@ -49,71 +64,64 @@ const MYSQL: Known = Known {
       MYSQL_RANDOM_ROOT_PASSWORD: 'yes'
     health: {ready: {type: exec, command: mysqladmin ping -h 127.0.0.1, initial_delay: 0, period: 1, timeout: 10}}
 ",
-    variables: &[("USERNAME", "app"), ("PASSWORD", "_env(SERVICE[mysql].MYSQL_PASSWORD)"), ("DATABASE", "app")],
-    url: "mysql://app:_env(SERVICE[mysql].MYSQL_PASSWORD)@HOST/app",
-};
-
-const REDIS: Known = Known {
-    name: "redis",
-    port: 6379,
-    service: "
-    image: redis:7
-    volumes: ['DATA:/data']
-",
-    variables: &[],
-    url: "redis://HOST",
-};
-
-const MONGODB: Known = Known {
-    name: "mongodb",
-    port: 27017,
-    service: "
-    image: mongo:7
-    volumes: ['DATA:/data/db']
+        scheme: "mysql",
+        login: Some(Login { password: "MYSQL_PASSWORD", database: true }),
+    },
+    Known {
+        name: "redis",
+        database: Database::Redis,
+        image: "redis:7",
+        port: 6379,
+        data: Some("/data"),
+        more: "",
+        scheme: "redis",
+        login: None,
+    },
+    Known {
+        name: "mongodb",
+        database: Database::Mongodb,
+        image: "mongo:7",
+        port: 27017,
+        data: Some("/data/db"),
+        more: "
     stop_grace: 30
 ",
-    variables: &[],
-    url: "mongodb://HOST",
-};
-
-const ELASTICSEARCH: Known = Known {
-    name: "elasticsearch",
-    port: 9200,
-    service: "
-    image: elasticsearch:8.17.0
+        scheme: "mongodb",
+        login: None,
+    },
+    Known {
+        name: "elasticsearch",
+        database: Database::Elasticsearch,
+        image: "elasticsearch:8.17.0",
+        port: 9200,
+        data: None,
+        more: "
     env_vars: {discovery.type: single-node, xpack.security.enabled: 'false', ES_JAVA_OPTS: -Xms512m -Xmx512m}
     health: {ready: {type: http, endpoint: /, initial_delay: 0, period: 2}}
 ",
-    variables: &[],
-    url: "http://HOST",
-};
-
-const RABBITMQ: Known = Known {
-    name: "rabbitmq",
-    port: 5672,
-    service: "
-    image: rabbitmq:4
-    volumes: ['DATA:/var/lib/rabbitmq']
+        scheme: "http",
+        login: None,
+    },
+    Known {
+        name: "rabbitmq",
+        database: Database::Rabbitmq,
+        image: "rabbitmq:4",
+        port: 5672,
+        data: Some("/var/lib/rabbitmq"),
+        more: "
     stop_grace: 30
     env_vars:
       RABBITMQ_DEFAULT_USER: app
       RABBITMQ_DEFAULT_PASS: AUTO_GENERATE_24
       RABBITMQ_NODENAME: rabbit@localhost
 ",
-    variables: &[("USERNAME", "app"), ("PASSWORD", "_env(SERVICE[rabbitmq].RABBITMQ_DEFAULT_PASS)")],
-    url: "amqp://app:_env(SERVICE[rabbitmq].RABBITMQ_DEFAULT_PASS)@HOST",
-};
+        scheme: "amqp",
+        login: Some(Login { password: "RABBITMQ_DEFAULT_PASS", database: false }),
+    },
+];
 
 fn known(database: Database) -> Option<&'static Known> {
-    match database {
-        Database::Postgresql => Some(&POSTGRESQL),
-        Database::Mysql => Some(&MYSQL),
-        Database::Redis => Some(&REDIS),
-        Database::Mongodb => Some(&MONGODB),
-        Database::Elasticsearch => Some(&ELASTICSEARCH),
-        Database::Rabbitmq => Some(&RABBITMQ),
-        Database::Glusterfs => None,
-    }
+    KNOWN.iter().find(|known| known.database == database)
 }
 
 /// The file with its databases as services, whose files are below `state`. Its other services require them, and are told
@@ -159,15 +167,18 @@ pub fn note(spec: &Spec) -> Option<String> {
 }
 
 impl Known {
-    /// A service.yml with it alone.
-    fn file(&self, data: &str) -> String {
-        let service = self.service.replace("DATA", data);
-        format!("version: 2\nservices:\n  {}:\n    ports: [{{container: {}}}]{service}", self.name, self.port)
+    /// A service.yml with it alone, its files below `state`.
+    fn file(&self, state: &Path) -> String {
+        let Known { name, image, port, data, more, .. } = self;
+        let own = state.join("databases").join(name);
+        let volumes = data.map(|data| format!("\n    volumes: ['{}:{data}']", own.display())).unwrap_or_default();
+        format!(
+            "version: 2\nservices:\n  {name}:\n    image: {image}\n    ports: [{{container: {port}}}]{volumes}{more}"
+        )
     }
 
     fn own(&self, state: &Path) -> Option<Service> {
-        let data = state.join("databases").join(self.name).display().to_string();
-        let mut own = fermata_spec::read(&self.file(&data)).spec?.services.into_iter().next()?;
+        let mut own = fermata_spec::read(&self.file(state)).spec?.services.into_iter().next()?;
         // Two at once would have the same files.
         own.constraints.max_surge = fermata_spec::Share::Count(0);
         own.constraints.max_unavailable = fermata_spec::Share::Count(1);
@@ -182,16 +193,31 @@ impl Known {
             _ => return,
         };
         service.requires.push(Arc::from(self.name));
-        let at = format!("{host}:{}", self.port);
-        let others = self.variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        let all =
-            [("ADDRESS", host.to_owned()), ("PORT", self.port.to_string()), ("URL", self.url.replace("HOST", &at))];
-        for (name, value) in all.into_iter().chain(others) {
+        for (name, value) in self.variables(host) {
             let name = format!("{}_{name}", self.name.to_uppercase());
             if !service.env_vars.iter().any(|(each, _)| *each == name) {
                 service.env_vars.push((name, value));
             }
         }
+    }
+
+    /// What somebody is told for whom it is at this host.
+    fn variables(&self, host: &str) -> Vec<(&'static str, String)> {
+        let Known { name, port, scheme, login, .. } = self;
+        let password = login.as_ref().map(|login| format!("_env(SERVICE[{name}].{})", login.password));
+        let database = login.as_ref().is_some_and(|login| login.database).then_some("app");
+        let user = password.as_ref().map(|password| format!("app:{password}@")).unwrap_or_default();
+        let path = database.map(|database| format!("/{database}")).unwrap_or_default();
+        let mut all = vec![
+            ("ADDRESS", host.to_owned()),
+            ("PORT", port.to_string()),
+            ("URL", format!("{scheme}://{user}{host}:{port}{path}")),
+        ];
+        if let Some(password) = password {
+            all.extend([("USERNAME", "app".to_owned()), ("PASSWORD", password)]);
+        }
+        all.extend(database.map(|database| ("DATABASE", database.to_owned())));
+        all
     }
 }
 
@@ -238,8 +264,8 @@ mod tests {
 
     #[test]
     fn every_database_is_a_valid_service() {
-        for database in [POSTGRESQL, MYSQL, REDIS, MONGODB, ELASTICSEARCH, RABBITMQ] {
-            let text = database.file("/d");
+        for database in &KNOWN {
+            let text = database.file(Path::new("/d"));
             let outcome = fermata_spec::read(&text);
             let wrong: Vec<_> = outcome.diagnostics.iter().map(|one| one.render("f", &text, false)).collect();
             assert_eq!(wrong, [""; 0]);

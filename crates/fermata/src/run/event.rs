@@ -58,7 +58,7 @@ pub enum Event {
         /// Whose, if it is one instance's.
         about: Option<InstanceName>,
         /// What.
-        text: String,
+        progress: Progress,
     },
     /// The process is being started.
     Starting(InstanceName),
@@ -121,6 +121,49 @@ pub enum Event {
     Stopped(InstanceName),
 }
 
+/// What is being done, or has been found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// What.
+    pub text: String,
+    /// How much of it is done, where that is known.
+    pub share: Option<Share>,
+}
+
+/// How much of something is done: of so many bytes so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Share {
+    pub done: u64,
+    pub total: u64,
+    /// It never goes back, whatever else turns out to be part of the whole.
+    pub percent: u8,
+    /// Whether this is the first word of another tenth: for those who write a line for each, with the tenth alone.
+    pub is_tenth: bool,
+}
+
+impl Progress {
+    /// Whether it is worth a line of its own where nothing that was written can be written over.
+    pub fn is_for_lines(&self) -> bool {
+        self.share.is_none_or(|share| share.is_tenth)
+    }
+}
+
+impl From<String> for Progress {
+    fn from(text: String) -> Progress {
+        Progress { text, share: None }
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.share {
+            Some(share) => write!(out, "{}: {} %", self.text, share.percent / 10 * 10),
+            None => out.write_str(&self.text),
+        }
+    }
+}
+
 /// Why an instance does not run any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
@@ -148,8 +191,9 @@ impl fmt::Display for Event {
             Event::Swept { instance, group } => {
                 write!(out, "ended {instance}, process group {group}, which an earlier run left behind")
             }
-            Event::Trouble(text) | Event::Progress { about: None, text } => out.write_str(text),
-            Event::Progress { about: Some(instance), text } => write!(out, "{instance}: {text}"),
+            Event::Trouble(text) => out.write_str(text),
+            Event::Progress { about: None, progress } => write!(out, "{progress}"),
+            Event::Progress { about: Some(instance), progress } => write!(out, "{instance}: {progress}"),
             Event::Starting(instance) => write!(out, "{instance} starts"),
             Event::Found { instance, .. } => write!(out, "{instance}: its container of an earlier run goes on"),
             Event::Waiting { instance, reason } => write!(out, "{instance} is still not ready: {reason}"),

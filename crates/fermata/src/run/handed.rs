@@ -10,6 +10,7 @@ use std::time::Duration;
 use fermata_spec::Protocol;
 use serde::{Deserialize, Serialize};
 
+use super::docker::HeardRecord;
 use super::event::Stream;
 use super::plan::{InstancePlan, Local, PortPlan};
 
@@ -59,8 +60,9 @@ pub(super) struct ContainerRecord {
     pub(super) pairs: Vec<(u16, u16)>,
     pub(super) up: Duration,
     pub(super) ready: bool,
-    /// Its output is read from here on, in seconds since 1970.
-    pub(super) since: i32,
+    /// What of its output has been given on.
+    #[serde(flatten)]
+    pub(super) heard: HeardRecord,
 }
 
 /// A process that runs.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use super::event::{Addresses, Cause, Event, InstanceName};
+use super::event::{Addresses, Cause, Event, InstanceName, Progress};
 use super::presence::Presence;
 
 /// When somebody is told that an instance is taking its time.
@@ -123,8 +123,8 @@ impl Herald {
     }
 
     /// Something about it that takes its time.
-    pub(super) fn progress(&self, text: impl std::fmt::Display) {
-        self.tell(Event::Progress { about: Some(self.instance.clone()), text: text.to_string() });
+    pub(super) fn progress(&self, progress: Progress) {
+        self.tell(Event::Progress { about: Some(self.instance.clone()), progress });
     }
 
     /// How long ago it was started.

@@ -219,7 +219,7 @@ impl Life {
                 return self.hold_still(number, Run { body, ports, found: None }).await;
             }
             End::Told(Order::Leave) if body.outlives_us() => {
-                self.herald.progress("its container goes on; the next fermata up finds it");
+                self.herald.progress("its container goes on; the next fermata up finds it".to_owned().into());
                 voices.shutdown().await;
                 return Next::Leave;
             }
@@ -253,7 +253,7 @@ impl Life {
 
     /// Hands a run over, and goes on with it unless somebody else does.
     async fn hold_still(&mut self, number: u32, run: Run) -> Next {
-        match run.record(&self.herald, &self.service) {
+        match run.record(&self.herald) {
             Ok((standing, descriptors)) => self.hand_over(number, standing, descriptors),
             Err(error) => self.herald.trouble(format_args!("it cannot be handed over: {error}")),
         }
@@ -279,10 +279,10 @@ impl Life {
         }
     }
 
-    async fn start_container(&self, plan: &ContainerPlan) -> Result<Started, String> {
+    async fn start_container(&self, plan: &Arc<ContainerPlan>) -> Result<Started, String> {
         let engine = self.shared.engine().await?;
         let (service, instance, ports) = (&self.service, &self.instance, &self.shared.ports);
-        let tell = |text| self.herald.progress(text);
+        let tell = |progress| self.herald.progress(progress);
         Ok(match Container::start(&engine, service, plan, instance, ports, tell).await? {
             Begun::Ended(exit, said) => Started::Ended(exit, said),
             Begun::Runs(container, ports, origin) => {
@@ -300,12 +300,8 @@ impl Life {
             return Err("it ran in a container, and the file says that it is a process".to_owned());
         };
         let engine = self.shared.engine().await?;
-        if let Some(image) = &record.image {
-            // Whoever comes later is made of the same.
-            let _ = plan.settled.0.set(image.clone());
-        }
         let inside = |words: &Vec<Value>| self.service.words_inside(words, &self.instance.ports);
-        let container = Container::handed(&engine, &record.id, record.since, plan.pre_stop.as_ref().map(inside));
+        let container = Container::handed(&engine, plan, record, plan.pre_stop.as_ref().map(inside));
         let ports = self.shared.ports.elsewhere(record.host, record.pairs.clone());
         Ok(Run { body: Body::Container(Box::new(container)), ports, found: None })
     }
@@ -398,11 +394,11 @@ impl Run {
         })
     }
 
-    fn record(&self, herald: &Herald, service: &ServicePlan) -> io::Result<(Standing, Vec<OwnedFd>)> {
+    fn record(&self, herald: &Herald) -> io::Result<(Standing, Vec<OwnedFd>)> {
         let (process, invocation, voices) = match &self.body {
             Body::Process { process, invocation, voices } => (process, invocation, voices),
             Body::Container(container) => {
-                return Ok((Standing::Contained(self.contained(container, herald, service)), Vec::new()));
+                return Ok((Standing::Contained(self.contained(container, herald)), Vec::new()));
             }
         };
         let mut descriptors = vec![process.pidfd()?];
@@ -422,14 +418,10 @@ impl Run {
         Ok((Standing::Runs(record), descriptors))
     }
 
-    fn contained(&self, container: &Container, herald: &Herald, service: &ServicePlan) -> ContainerRecord {
-        let image = match &service.housing {
-            Housing::Container(plan) => plan.settled.0.get().cloned(),
-            Housing::Machine => None,
-        };
-        let (id, since) = container.standing();
+    fn contained(&self, container: &Container, herald: &Herald) -> ContainerRecord {
+        let (id, image, heard) = container.standing();
         let (host, pairs) = (self.ports.host(), self.ports.pairs.clone());
-        ContainerRecord { id, image, host, pairs, up: herald.up(), ready: herald.is_ready(), since }
+        ContainerRecord { id, image, host, pairs, up: herald.up(), ready: herald.is_ready(), heard }
     }
 }
 

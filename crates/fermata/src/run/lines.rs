@@ -53,7 +53,7 @@ pub(super) async fn read<G: Future>(
 }
 
 /// Bytes that are no line yet.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Cutter {
     bytes: Vec<u8>,
     /// Where the next line starts: what stands before it has been given.
@@ -85,7 +85,7 @@ impl Cutter {
     }
 
     /// The beginning of the next line.
-    fn begun(&self) -> Vec<u8> {
+    pub(super) fn begun(&self) -> Vec<u8> {
         self.bytes[self.start..].to_vec()
     }
 

@@ -46,7 +46,7 @@ mod voices;
 
 pub use docker::{Fate, Reconciliation, WhyReplaced};
 pub use drawn::Keepsake;
-pub use event::{Addresses, Cause, Event, InstanceName, Line, Stream};
+pub use event::{Addresses, Cause, Event, InstanceName, Line, Progress, Share, Stream};
 pub use handed::{Handed, Handing};
 pub use inherit::Inheritance;
 pub use lines::LONGEST as LONGEST_LINE;

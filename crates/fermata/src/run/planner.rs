@@ -13,8 +13,7 @@ use http::Method;
 use super::event::InstanceName;
 use super::plan::{
     Act, Ask, BuildPlan, CheckPlan, ContainerPlan, FoundPlan, HealthPlan, Housing, ImagePlan, InstancePlan, Local,
-    MountPlan, Plan, PortPlan, Problem, Program, Readiness, RunningPlan, Scheme, ServicePlan, Settled, Surroundings,
-    Value,
+    MountPlan, Plan, PortPlan, Problem, Program, Readiness, RunningPlan, Scheme, ServicePlan, Surroundings, Value,
 };
 use super::variables::Variables;
 use super::{conflicts, elsewhere, ports};
@@ -43,6 +42,8 @@ impl Plan {
         let mut planner = Planner {
             services: &spec.services,
             folder: &caller.folder,
+            // The engine takes absolute paths alone.
+            state: std::path::absolute(&caller.state).unwrap_or_else(|_| caller.state.clone()),
             project: project(caller),
             inherited: Arc::new(caller.env.clone()),
             variables: Variables::new(&spec.services, caller, random),
@@ -122,6 +123,7 @@ fn project(caller: &Caller) -> Arc<str> {
 struct Planner<'a, R> {
     services: &'a [Service],
     folder: &'a PathBuf,
+    state: PathBuf,
     project: Arc<str>,
     inherited: Arc<BTreeMap<OsString, OsString>>,
     variables: Variables<'a, R>,
@@ -182,13 +184,13 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
             health.ready = Readiness::Image(ports::connectable(&service.ports));
         }
         let volumes = service.volumes.iter().enumerate();
-        let mounts: Vec<_> =
+        let mut mounts: Vec<_> =
             volumes.map(|(number, volume)| self.mount(&at(&format!("volumes[{number}]")), volume)).collect();
+        mounts.extend(self.logs(service).map(Some));
         let container = ContainerPlan {
             project: self.project.clone(),
             image,
-            settled: Settled::default(),
-            published: service.replicas == 1 && self.is_required_by_a_process(&service.name),
+            published_for: if service.replicas == 1 { self.processes_that_require(&service.name) } else { Vec::new() },
             security: service.security_context.clone(),
             requests: service.constraints.requests,
             limits: service.constraints.limits,
@@ -212,9 +214,9 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
     }
 
     /// A process has no other way to a container than a port of 127.0.0.1.
-    fn is_required_by_a_process(&self, name: &Arc<str>) -> bool {
+    fn processes_that_require(&self, name: &Arc<str>) -> Vec<Arc<str>> {
         let processes = self.services.iter().filter(|service| matches!(service.source, Source::Command(_)));
-        processes.into_iter().any(|process| process.requires.contains(name))
+        processes.filter(|process| process.requires.contains(name)).map(|process| process.name.clone()).collect()
     }
 
     fn mount(&mut self, path: &str, volume: &Volume) -> Option<MountPlan> {
@@ -232,7 +234,20 @@ impl<'a, R: FnMut(&mut [u8])> Planner<'a, R> {
             path: volume.mount_path.clone(),
             read_only: volume.read_only,
             propagation: volume.mount_propagation.clone(),
+            open: false,
         })
+    }
+
+    /// Files of a service's logs outlive its containers.
+    fn logs(&mut self, service: &Service) -> Option<MountPlan> {
+        let path = service.log_folder.clone()?;
+        if !path.starts_with('/') {
+            let at = format!("services.{}.log_folder", service.name);
+            self.problems.push(Problem::new(at, "give the whole path in the container, as in /app/log"));
+        }
+        let host = self.state.join("logs").join(&*service.name);
+        // Whoever the container runs as.
+        Some(MountPlan { host: Some(host), path, read_only: false, propagation: None, open: true })
     }
 
     fn running(&mut self, place: usize, service: &'a Service, addresses: &[Address]) -> RunningPlan {

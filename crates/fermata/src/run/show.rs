@@ -200,7 +200,7 @@ fn listens(service: &ServicePlan, number: usize, port: PortPlan) -> String {
     if matches!(service.housing, Housing::Container(_)) {
         let container = port.container;
         let too = match &service.housing {
-            Housing::Container(plan) if plan.published => format!(" and of 127.0.0.1{protocol}"),
+            Housing::Container(plan) if plan.is_published() => format!(" and of 127.0.0.1{protocol}"),
             _ => protocol.to_owned(),
         };
         return format!("{container} of its own address{too} ({variables})");

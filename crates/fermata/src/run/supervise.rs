@@ -199,7 +199,8 @@ impl Supervisor {
         let at = format!("services.{first}.image");
         let engine = self.shared.engine().await.map_err(|why| vec![Problem::new(at, why)])?;
         self.clear(&[&project]).await;
-        docker::reconcile(&engine, &project, plans, |text| self.tell(Event::Progress { about: None, text })).await
+        docker::reconcile(&engine, &project, plans, |progress| self.tell(Event::Progress { about: None, progress }))
+            .await
     }
 
     /// Removes what there may be of the containers of every project but those that are wanted.
@@ -209,7 +210,8 @@ impl Supervisor {
         for project in unwanted {
             let cleared = match self.shared.engine().await {
                 Ok(engine) => {
-                    docker::clear(&engine, project, |text| self.tell(Event::Progress { about: None, text })).await
+                    let tell = |progress| self.tell(Event::Progress { about: None, progress });
+                    docker::clear(&engine, project, tell).await
                 }
                 Err(why) => Err(format!("containers of {project} may still be there: {why}")),
             };

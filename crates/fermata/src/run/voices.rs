@@ -2,6 +2,7 @@
 //! is handed on.
 
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::net::unix::pipe;
@@ -48,9 +49,12 @@ impl Voices {
         (all, errors)
     }
 
-    /// One that speaks by itself, until it has ended. It can't be held.
-    pub(super) fn of(speech: impl Future<Output = ()> + Send + 'static) -> Voices {
-        let mut all = Voices { tasks: JoinSet::new(), hold: watch::Sender::new(false) };
+    /// One that speaks by itself, until it has ended or is held, which it is told by what `speak` gets. Nothing of it is
+    /// among what is left.
+    pub(super) fn of<S: Future<Output = ()> + Send + 'static>(speak: impl FnOnce(Held) -> S) -> Voices {
+        let hold = watch::Sender::new(false);
+        let speech = speak(Box::pin(held(hold.subscribe())));
+        let mut all = Voices { tasks: JoinSet::new(), hold };
         all.tasks.spawn(async move {
             speech.await;
             None
@@ -80,13 +84,23 @@ impl Voices {
     }
 }
 
+/// Comes when all are to hold still.
+pub(super) type Held = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn held(mut hold: watch::Receiver<bool>) {
+    // Without anybody who could say so, nobody holds it.
+    if hold.wait_for(|hold| *hold).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 async fn listen(
     stream: Stream,
     mut pipe: pipe::Receiver,
     begun: Vec<u8>,
     name: InstanceName,
     lines: mpsc::Sender<Line>,
-    mut hold: watch::Receiver<bool>,
+    hold: watch::Receiver<bool>,
 ) -> Option<Voice> {
     let give = |text| {
         let line = Line { instance: name.clone(), stream, text };
@@ -94,13 +108,7 @@ async fn listen(
         let given = lines.send(line);
         async { drop(given.await) }
     };
-    let stop = async {
-        // Without anybody who could say so, nobody holds it.
-        if hold.wait_for(|hold| *hold).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    match lines::read(&mut pipe, begun, give, stop).await {
+    match lines::read(&mut pipe, begun, give, held(hold)).await {
         // Out of the event loop.
         Ok(Rest::Begun(begun)) => Some(Voice { stream, pipe: pipe.into_nonblocking_fd().ok()?, begun }),
         // What cannot be read on has ended.

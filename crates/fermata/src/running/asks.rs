@@ -13,7 +13,7 @@ use crate::admin::{
     TunnelFigures,
 };
 use crate::public::PublicPort;
-use crate::run::plan::{ContainerPlan, Housing, ImagePlan, Settled};
+use crate::run::plan::{ContainerPlan, Housing, ImagePlan, ServicePlan};
 use crate::run::{Keep, Line};
 use crate::running::Notice;
 use crate::tunnel::{Change, Departure, Entry, Kind, TunnelId, Which};
@@ -166,6 +166,9 @@ impl Running {
         if from == to {
             return asking.done(format!("{name} has {to} instances already")).await;
         }
+        if let Some(reason) = self.plans.get(&service).and_then(|plan| is_bound_to_one(plan, to)) {
+            return asking.refuse(reason).await;
+        }
         self.change_count(&service, from, to, Some(asking)).await;
     }
 
@@ -188,10 +191,9 @@ impl Running {
                 what
             }
         };
-        if let Housing::Container(container) = &plan.housing {
-            // What its image is now, and not what it was.
-            let settled = Settled::default();
-            plan.housing = Housing::Container(Arc::new(ContainerPlan { settled, ..ContainerPlan::clone(container) }));
+        if let Housing::Container(container) = &mut plan.housing {
+            // A plan of its own: what its image is now, and not what it was.
+            *container = Arc::new(ContainerPlan::clone(container));
         }
         self.replace(plan, what, Some(asking)).await;
     }
@@ -259,6 +261,23 @@ impl Running {
             },
         }
     }
+}
+
+/// Why a service cannot have so many instances, if it is reached at ports of this machine that only one can have.
+fn is_bound_to_one(plan: &ServicePlan, to: usize) -> Option<String> {
+    let Housing::Container(container) = &plan.housing else { return None };
+    if to <= 1 || !container.is_published() {
+        return None;
+    }
+    let (name, users) = (&plan.name, container.published_for.join(", "));
+    let ports = plan.instances.first().into_iter().flat_map(|instance| &instance.ports);
+    let places: Vec<String> = ports.map(|port| format!("127.0.0.1:{}", port.container)).collect();
+    Some(format!(
+        "{name} can have only one instance: {users}, as a process of this machine, reaches it at {}, which two cannot \
+         have; run {users} in a container too (image), or have it use a public port of {name} and take {name} out of its \
+         requires",
+        places.join(" and ")
+    ))
 }
 
 /// What its state says of the checks of an instance that has some.

@@ -218,11 +218,18 @@ pub async fn run(
             let control = ControlSocket::bind(&place.state).map_err(system)?;
             let ours = Control { file: control.file(), copy: control.descriptor().map_err(system)? };
             serving.spawn_local(control.serve(asked));
-            tokio::select! {
-                begun = Running::begin(prepared, place, (lock, ours), outside, channels) => begun?,
-                // What an earlier run left behind may take its grace to end.
+            let notices = outside.notices.clone();
+            let beginning = Running::begin(prepared, place, (lock, ours), outside, channels);
+            let (outcome, early) = tokio::select! {
+                outcome = meanwhile(beginning, &mut happened, notices) => outcome,
+                // What an earlier run left behind may take its grace to end, and images theirs to come.
                 () = stops.next() => return Ok(Ended::Well),
+            };
+            let mut running = outcome?;
+            for event in early {
+                running.follow(event).await;
             }
+            running
         }
         Origin::Inherited(heir, inherited) => {
             let reload = outside.reload_too.clone();
@@ -276,6 +283,28 @@ pub async fn run(
         outcome = running.end(keep, &mut happened, &mut written) => outcome.map(|()| Ended::Well),
         // What is dropped in the middle of its end kills its processes.
         () = stops.next() => Ok(Ended::AtOnce),
+    }
+}
+
+/// What comes of a beginning. What takes its time meanwhile is said at once; what happens to instances is for whoever has begun.
+async fn meanwhile<T>(
+    beginning: impl Future<Output = T>,
+    happened: &mut mpsc::UnboundedReceiver<Event>,
+    notices: mpsc::Sender<Notice>,
+) -> (T, Vec<Event>) {
+    let mut beginning = std::pin::pin!(beginning);
+    let mut early = Vec::new();
+    loop {
+        tokio::select! {
+            outcome = &mut beginning => return (outcome, early),
+            Some(event) = happened.recv() => match event {
+                Event::Progress { .. } | Event::Swept { .. } | Event::Trouble(_) => {
+                    // Without a listener there is nobody to tell.
+                    let _ = notices.send(Notice::Instance(event)).await;
+                }
+                event => early.push(event),
+            },
+        }
     }
 }
 

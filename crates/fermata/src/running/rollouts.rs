@@ -45,12 +45,14 @@ impl Running {
     /// Tells every rollout what has happened.
     pub(super) async fn follow_rollouts(&mut self, event: &Event) {
         for at in (0..self.rollouts.len()).rev() {
-            if let Event::Progress { about: Some(instance), text } = event
+            if let Event::Progress { about: Some(instance), progress } = event
                 && self.rollouts[at].rollout.is_of(instance)
             {
                 // An image may take long to come.
                 self.rollouts[at].ready_by = Instant::now() + READY_WITHIN;
-                self.progress(at, text.clone()).await;
+                if progress.is_for_lines() {
+                    self.progress(at, progress.to_string()).await;
+                }
             }
             if let Some(step) = self.rollouts[at].rollout.follow(event) {
                 self.take(at, step).await;
@@ -100,7 +102,7 @@ impl Running {
         let Some(service) = self.spec.services.iter().find(|service| service.name == name) else { return };
         let pace = match &plan.housing {
             // Two cannot be at one port of the machine.
-            Housing::Container(container) if container.published => Pace::OldFirst(1),
+            Housing::Container(container) if container.is_published() => Pace::OldFirst(1),
             _ => Pace::of(&service.constraints, plan.instances.len()),
         };
         let drain = service.websocket.drain;

@@ -106,13 +106,23 @@ fn a_container_that_is_killed_and_an_engine_that_restarts_are_got_over() {
     let fermata = engine.up(Folder::new(&service_yml(http, "green", &["web"])));
     let first = engine.ids();
     engine.kill(&first[0]);
-    fermata.process.wait_for("how it ended", |line| line.contains("web.1 ended with exit code 137"));
-    let ready = |fermata: &Fermata| fermata.process.stdout.text().matches("web.1 is ready").count();
-    until("another is ready", || ready(&fermata) == 2);
+    let ready = || fermata.process.stdout.text().matches("web.1 is ready").count();
+    // What has happened to it, without the address that it happens to have.
+    let story = || -> Vec<String> {
+        let text = fermata.process.stdout.text();
+        let events = text.lines().filter_map(|line| line.strip_prefix("fermata      │ web.1 "));
+        events.map(|event| event.split(" at ").next().unwrap().to_owned()).collect()
+    };
+    until("another is ready", || ready() == 2);
     assert_ne!(engine.ids(), first);
+    let killed =
+        ["starts", "is ready, 3000", "ended with exit code 137; starting again in 0.5 s", "starts", "is ready, 3000"];
+    assert_eq!(story(), killed);
 
     engine.restart();
-    until("it is ready again", || ready(&fermata) == 3);
+    until("it is ready again", || ready() == 3);
+    let ended = story()[killed.len()].clone();
+    assert_eq!(ended, "ended with exit code 0; starting again in 1 s", "as the engine ends, it stops its containers");
     let probe = fermata.folder.run(&["probe", &format!("ws://127.0.0.1:{http}/")]);
     assert_eq!(probe.code, Some(0), "{probe:?}");
     assert_eq!(fermata.stop().code, Some(0));

@@ -22,6 +22,7 @@ services:
     image: {BARE}
     command: sh /data/look
     work_dir: /tmp
+    log_folder: /var/log/web
     stop_grace: 2
     volumes: [\"/usr:/usr:ro\", \"{site}/data:/data:ro\", \"{site}/fresh/folder:/fresh\", \"{site}/not/there/yet:/made\", {{empty_dir: {{}}, mount_path: /own}}]
     security_context: {{run_as_user: 1000, run_as_group: 1001, supplemental_groups: [1002]}}
@@ -30,8 +31,8 @@ services:
     pre_stop_command: sh -c 'echo ended >> /fresh/notes'
   host:
     image: {BARE}
-    command: sh -c 'while :; do sleep 1; done'
-    stop_grace: 1
+    command: sleep 1000
+    stop_grace: 0
     volumes: [\"/usr:/usr:ro\"]
     security_context: {{host_network: true, host_ipc: true, host_pid: true}}
 gateway: {{bind: [127.0.0.1]}}
@@ -46,6 +47,7 @@ gateway: {{bind: [127.0.0.1]}}
         "id -u; id -g; id -G; pwd\n\
          touch /data/x 2>/dev/null || echo read only\n\
          test -d /own && echo one of its own\n\
+         echo so far so good > /var/log/web/today\n\
          cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null\n\
          trap exit TERM\necho done\nwhile :; do sleep 0.1; done\n",
     );
@@ -78,5 +80,7 @@ gateway: {{bind: [127.0.0.1]}}
     assert_eq!(process.wait().code(), Some(0), "{}", process.transcript());
     let notes = std::fs::read_to_string(folder.path().join("fresh/folder/notes")).unwrap();
     assert_eq!(notes, "begun by 1000\nended\n");
+    let log = std::fs::read_to_string(folder.path().join("state/logs/web/today")).unwrap();
+    assert_eq!(log, "so far so good\n");
     assert!(folder.path().join("not/there/yet").is_dir());
 }

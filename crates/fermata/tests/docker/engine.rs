@@ -30,25 +30,44 @@ pub(crate) struct Engine {
     docker: Docker,
     dockerd: Option<Process>,
     folder: TempDir,
-    tcp: Option<u16>,
+    place: Place,
+}
+
+/// Where an engine is, beside its socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Machine,
+    /// It answers at a port of 127.0.0.1 too.
+    Tcp(u16),
+    /// In a network of its own, which has nothing but loopback.
+    Apart,
 }
 
 impl Engine {
     /// Starts one, with [`IMAGE`].
     pub(crate) fn start() -> Engine {
-        Engine::with(None)
+        Engine::at(Place::Machine)
     }
 
     /// The same, which also answers at a TCP port of 127.0.0.1.
-    pub(crate) fn with(tcp: Option<u16>) -> Engine {
+    pub(crate) fn with_tcp(port: u16) -> Engine {
+        Engine::at(Place::Tcp(port))
+    }
+
+    /// The same in a network of its own: whatever it publishes is published there.
+    pub(crate) fn apart() -> Engine {
+        Engine::at(Place::Apart)
+    }
+
+    fn at(place: Place) -> Engine {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let dockerd = dockerd(&folder, tcp);
+        let dockerd = dockerd(&folder, place);
         let socket = folder.path().join("socket");
         let docker =
             Docker::connect_with_unix(socket.to_str().unwrap(), PATIENCE.as_secs(), API_DEFAULT_VERSION).unwrap();
         let docker = runtime.block_on(docker.negotiate_version()).unwrap();
-        let engine = Engine { runtime, docker, dockerd: Some(dockerd), folder, tcp };
+        let engine = Engine { runtime, docker, dockerd: Some(dockerd), folder, place };
         engine.import(IMAGE, &["CMD [\"echo\", \"--listen\", \"0.0.0.0:3000\"]"]);
         engine
     }
@@ -63,27 +82,25 @@ impl Engine {
     /// Makes an image without programs, in which those of a mounted /usr can run.
     pub(crate) fn import_bare(&self, name: &str) {
         let root = self.folder.path().join("bare");
-        std::fs::create_dir(&root).unwrap();
-        for folder in ["usr", "tmp"] {
-            std::fs::create_dir(root.join(folder)).unwrap();
-        }
-        // As Debian has them (usr-is-merged).
-        for folder in ["bin", "lib", "lib64"] {
-            std::os::unix::fs::symlink(format!("usr/{folder}"), root.join(folder)).unwrap();
-        }
-        self.import_tar(name, output(Command::new("tar").arg("-C").arg(root).args(["-c", "."])), &[]);
+        merged(&root);
+        self.import_folder(name, &root, &[]);
     }
 
     /// Makes an image of a folder.
-    pub(crate) fn import_folder(&self, name: &str, folder: &Path) {
-        self.import_tar(name, output(Command::new("tar").arg("-C").arg(folder).args(["-c", "."])), &[]);
+    pub(crate) fn import_folder(&self, name: &str, folder: &Path, changes: &[&str]) {
+        self.import_tar(name, output(Command::new("tar").arg("-C").arg(folder).args(["-c", "."])), changes);
     }
 
     /// Builds an image from a Dockerfile alone.
     pub(crate) fn build(&self, name: &str, dockerfile: &str) {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
-        let tar = output(Command::new("tar").arg("-C").arg(folder.path()).args(["-c", "."]));
+        self.build_in(name, folder.path());
+    }
+
+    /// Builds an image from a folder.
+    pub(crate) fn build_in(&self, name: &str, folder: &Path) {
+        let tar = output(Command::new("tar").arg("-C").arg(folder).args(["-c", "."]));
         let options = BuildImageOptionsBuilder::default().t(name).build();
         let steps = self.docker.build_image(options, None, Some(bollard::body_full(tar.into())));
         let steps = self.runtime.block_on(steps.try_collect::<Vec<_>>());
@@ -135,10 +152,7 @@ impl Engine {
         if !root.exists() {
             std::fs::create_dir(&root).unwrap();
             let program = env!("CARGO_BIN_EXE_fermata");
-            let said = output(Command::new("ldd").arg(program));
-            let said = String::from_utf8(said).unwrap();
-            let libraries = said.split_whitespace().filter(|word| word.starts_with('/'));
-            output(Command::new("cp").args(["--parents", "--dereference"]).args(libraries).arg(&root));
+            copy(&libraries(program), &root);
             output(Command::new("strip").arg("-o").arg(root.join("fermata")).arg(program));
         }
         root
@@ -173,7 +187,7 @@ impl Engine {
     /// Stops the engine and starts it again: its containers end with it.
     pub(crate) fn restart(&mut self) {
         self.end();
-        self.dockerd = Some(dockerd(&self.folder, self.tcp));
+        self.dockerd = Some(dockerd(&self.folder, self.place));
     }
 
     fn end(&mut self) {
@@ -185,9 +199,9 @@ impl Engine {
 
     /// What `DOCKER_HOST` says.
     pub(crate) fn host(&self) -> String {
-        match self.tcp {
-            Some(port) => format!("tcp://127.0.0.1:{port}"),
-            None => format!("unix://{}", self.socket().display()),
+        match self.place {
+            Place::Tcp(port) => format!("tcp://127.0.0.1:{port}"),
+            Place::Machine | Place::Apart => format!("unix://{}", self.socket().display()),
         }
     }
 
@@ -207,6 +221,14 @@ impl Engine {
         let process = Process::start(&mut self.command(&folder, &["up"]));
         process.wait_for("that it is ready", |line| line.starts_with("ready"));
         Fermata { process, folder }
+    }
+
+    /// A command in its network.
+    pub(crate) fn in_its_network(&self, command: &[&str]) -> Command {
+        let mut enter = Command::new("nsenter");
+        let pid = self.dockerd.as_ref().expect("it runs").pid();
+        enter.arg(format!("--net=/proc/{pid}/ns/net")).args(command);
+        enter
     }
 
     /// All containers, in the order of their names.
@@ -232,7 +254,12 @@ impl Engine {
 
     /// The names of the networks that Fermata made.
     pub(crate) fn networks(&self) -> Vec<String> {
-        let filters = HashMap::from([("label", vec!["fermata.project"])]);
+        self.networks_with("fermata.project")
+    }
+
+    /// The names of the networks with this label.
+    pub(crate) fn networks_with(&self, label: &str) -> Vec<String> {
+        let filters = HashMap::from([("label", vec![label])]);
         let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
         let all = self.runtime.block_on(self.docker.list_networks(Some(options))).unwrap_or_default();
         all.into_iter().filter_map(|one| one.name).collect()
@@ -258,16 +285,23 @@ impl Drop for Engine {
 
 /// `dockerd`, once it answers. It changes no firewall and no forwarding of the machine, and takes its networks from a
 /// range of its own, so that several can run at once.
-fn dockerd(folder: &TempDir, tcp: Option<u16>) -> Process {
+fn dockerd(folder: &TempDir, place: Place) -> Process {
     let at = |name: &str| folder.path().join(name).display().to_string();
     let pid = std::process::id();
-    let mut command = Command::new("dockerd");
+    let mut command = match place {
+        Place::Machine | Place::Tcp(_) => Command::new("dockerd"),
+        Place::Apart => {
+            let mut command = Command::new("unshare");
+            command.args(["--net", "sh", "-c", "ip link set lo up && exec dockerd \"$@\"", "sh"]);
+            command
+        }
+    };
     command
         .args(["--data-root", &at("data"), "--exec-root", &at("exec"), "--pidfile", &at("pid")])
         .args(["--config-file", &at("none.json"), "--host", &format!("unix://{}", at("socket"))])
         .args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"])
         .args(["--default-address-pool", &format!("base=10.{}.{}.0/24,size=28", 128 + pid / 256 % 100, pid % 256)]);
-    if let Some(port) = tcp {
+    if let Place::Tcp(port) = place {
         command.args(["--host", &format!("tcp://127.0.0.1:{port}"), "--tls=false"]);
     }
     std::fs::write(folder.path().join("none.json"), "{}").unwrap();
@@ -279,6 +313,35 @@ fn dockerd(folder: &TempDir, tcp: Option<u16>) -> Process {
     });
     process.stderr.wait_for(|line| line.contains("API listen on") && line.contains("socket"));
     process
+}
+
+/// A new root as Debian has it (usr-is-merged), with nothing in it.
+pub(crate) fn merged(root: &Path) {
+    for folder in ["usr/bin", "usr/lib", "usr/lib64", "tmp"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    for folder in ["bin", "lib", "lib64"] {
+        std::os::unix::fs::symlink(format!("usr/{folder}"), root.join(folder)).unwrap();
+    }
+}
+
+/// Copies programs of this machine, with what they are linked to.
+pub(crate) fn install(programs: &[&str], root: &Path) {
+    for program in programs {
+        copy(&[program], root);
+        copy(&libraries(program), root);
+    }
+}
+
+/// What a program is linked to.
+fn libraries(program: &str) -> Vec<String> {
+    let said = String::from_utf8(output(Command::new("ldd").arg(program))).unwrap();
+    said.split_whitespace().filter(|word| word.starts_with('/')).map(str::to_owned).collect()
+}
+
+/// Copies files to where they are here.
+pub(crate) fn copy(files: &[impl AsRef<std::ffi::OsStr>], root: &Path) {
+    output(Command::new("cp").args(["--parents", "--dereference", "--recursive"]).args(files).arg(root));
 }
 
 fn output(command: &mut Command) -> Vec<u8> {

@@ -9,7 +9,6 @@ mod bounds;
 mod build;
 mod databases;
 mod engine;
-mod image;
 mod obstacles;
 mod registry;
 mod story;

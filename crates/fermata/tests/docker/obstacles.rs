@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::engine::{Engine, IMAGE};
-use crate::support::{Folder, Process};
+use crate::support::{Folder, Process, free_port};
 
 /// The user `nobody` of Debian (base-passwd).
 const NOBODY: u32 = 65534;
@@ -73,12 +73,16 @@ fn a_socket_without_permission_an_unknown_image_and_an_image_of_root_are_told() 
         )
     );
 
-    let said = refusal(up(&folder("registry.invalid/nobody/nothing:1", "")));
-    let begin =
-        "error: services.web.image: the image registry.invalid/nobody/nothing:1 is not here and cannot be pulled: ";
-    let end = "; check its name and tag, log in to its registry (docker login) if it is private, or build it (docker build \
-               -t registry.invalid/nobody/nothing:1 .)\n";
-    assert!(said.starts_with(begin) && said.ends_with(end), "{said}");
+    let (nobody, nothing) = (free_port(), "nobody/nothing:1");
+    let nothing = format!("127.0.0.1:{nobody}/{nothing}");
+    assert_eq!(
+        refusal(up(&folder(&nothing, ""))),
+        format!(
+            "error: services.web.image: the image {nothing} is not here and cannot be pulled: Get \
+             \"http://127.0.0.1:{nobody}/v2/\": dial tcp 127.0.0.1:{nobody}: connect: connection refused; check its name \
+             and tag, log in to its registry (docker login) if it is private, or build it (docker build -t {nothing} .)\n"
+        )
+    );
 
     let root = folder(IMAGE, "    security_context: {run_as_non_root: true}\n");
     let mut process = Process::start(&mut up(&root));

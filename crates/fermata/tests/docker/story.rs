@@ -169,7 +169,7 @@ gateway: {{bind: [127.0.0.1]}}
 
 #[test]
 fn containers_of_an_engine_elsewhere_publish_free_ports_of_the_loopback_address() {
-    let engine = Engine::with(Some(free_port()));
+    let engine = Engine::with_tcp(free_port());
     let http = free_port();
     let fermata = engine.up(Folder::new(&service_yml(http)));
     let probe = fermata.folder.run(&["probe", &format!("ws://127.0.0.1:{http}/")]);

@@ -9,6 +9,7 @@ mod peer;
 mod ports;
 mod process;
 mod proxies;
+mod systemd;
 mod tls;
 mod tunnels;
 
@@ -17,5 +18,6 @@ pub use peer::Peer;
 pub use ports::free_port;
 pub use process::{PATIENCE, Process, until};
 pub use proxies::{caddy, haproxy, nginx, program};
+pub use systemd::{Network, Systemd, UNIT};
 pub use tls::{TlsFront, trusting};
 pub use tunnels::hold;

@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::context::Context;
 use super::credentials;
 use super::engine::{Engine, said};
+use crate::run::event::Progress;
 use crate::run::plan::BuildPlan;
 
 /// The label of an image that says what it was built of.
@@ -36,12 +37,12 @@ impl Engine {
     }
 
     /// The same, built if need be. `tell` hears what the build says.
-    pub(super) async fn build(&self, plan: &BuildPlan, tell: impl Fn(String)) -> Result<ImageInspect, String> {
+    pub(super) async fn build(&self, plan: &BuildPlan, tell: impl Fn(Progress)) -> Result<ImageInspect, String> {
         let (context, digest) = look(plan).await?;
         if let Some(image) = self.image_of(plan, &digest).await? {
             return Ok(image);
         }
-        tell(format!("building {} from {}", plan.name, plan.root.display()));
+        tell(format!("building {} from {}", plan.name, plan.root.display()).into());
         let options = BuildImageOptionsBuilder::default()
             .dockerfile(&context.dockerfile)
             .t(&plan.name)
@@ -57,7 +58,7 @@ impl Engine {
                 return Err(failed(plan, &message));
             }
             let lines = step.stream.as_deref().into_iter().chain(step.status.as_deref()).flat_map(str::lines);
-            lines.filter(|line| !line.trim().is_empty()).for_each(|line| tell(line.to_owned()));
+            lines.filter(|line| !line.trim().is_empty()).for_each(|line| tell(line.to_owned().into()));
         }
         if let Ok(Err(err)) = sending.await {
             return Err(failed(plan, &err.to_string()));

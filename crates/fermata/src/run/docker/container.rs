@@ -1,9 +1,12 @@
 //! One container: made or found again, waited for, listened to, ended.
 
+use std::fs::Permissions;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::{Duration, SystemTime};
+use std::os::unix::fs::PermissionsExt;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::models::{ContainerInspectResponse, HealthStatusEnum, ImageInspect};
 use bollard::query_parameters::{
@@ -13,11 +16,13 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
 
+use super::clock::{now, seconds_since_1970};
 use super::engine::{Engine, Reach, is_missing, said};
 use super::exec::Inside;
+use super::hearing::{Heard, HeardRecord, Said};
 use super::recipe::{self, RECIPE, Recipe};
-use crate::run::event::{InstanceName, Stream};
-use crate::run::lines;
+use crate::run::event::{InstanceName, Progress, Stream};
+use crate::run::handed::ContainerRecord;
 use crate::run::plan::{ContainerPlan, InstancePlan, PortPlan, ServicePlan, Value};
 use crate::run::ports::{Assigned, Ports};
 use crate::run::process::Exit;
@@ -33,8 +38,10 @@ const LAST_LINES: &str = "100";
 pub(in crate::run) struct Container {
     engine: Engine,
     id: String,
-    /// Its output is read from here on, in seconds since 1970; from its start where it is 0.
-    since: i32,
+    /// The id of its image, where it is known.
+    image: Option<String>,
+    /// What of its output has been given on.
+    heard: Arc<Mutex<Heard>>,
     /// `pre_stop_command`.
     pre_stop: Option<Vec<String>>,
 }
@@ -59,10 +66,10 @@ impl Container {
     pub(in crate::run) async fn start(
         engine: &Engine,
         service: &ServicePlan,
-        plan: &ContainerPlan,
+        plan: &Arc<ContainerPlan>,
         instance: &InstancePlan,
         ports: &Ports,
-        tell: impl Fn(String),
+        tell: impl Fn(Progress),
     ) -> Result<Begun, String> {
         let image = engine.image(plan, tell).await?;
         keeps_its_user(plan, &image)?;
@@ -77,9 +84,10 @@ impl Container {
             Some((id, up)) => (id, Origin::Adopted(up)),
             None => (make(engine, &recipe, &instance.name).await?, Origin::Made),
         };
-        let since = if origin == Origin::Made { 0 } else { now() };
+        let heard = if origin == Origin::Made { Heard::default() } else { Heard::from_now_on() };
+        let heard = Arc::new(Mutex::new(heard));
         let pre_stop = plan.pre_stop.as_ref().map(inside);
-        let container = Container { engine: engine.clone(), id, since, pre_stop };
+        let container = Container { engine: engine.clone(), id, image: Some(image.clone()), heard, pre_stop };
         let seen = container.inspect().await?;
         let at = addresses(&seen, engine.reach, plan, &instance.ports);
         let Some((host, pairs)) = at.filter(|_| is_running(&seen)) else {
@@ -99,14 +107,24 @@ impl Container {
         Ok(Begun::Runs(Box::new(container), ports.elsewhere(host, pairs), origin))
     }
 
-    /// The container that another Fermata had, and hands over; its output is read from `since` on.
-    pub(in crate::run) fn handed(engine: &Engine, id: &str, since: i32, pre_stop: Option<Vec<String>>) -> Container {
-        Container { engine: engine.clone(), id: id.to_owned(), since, pre_stop }
+    /// The container that another Fermata had, and hands over.
+    pub(in crate::run) fn handed(
+        engine: &Engine,
+        plan: &Arc<ContainerPlan>,
+        record: &ContainerRecord,
+        pre_stop: Option<Vec<String>>,
+    ) -> Container {
+        let ContainerRecord { id, image, heard, .. } = record.clone();
+        if let Some(image) = &image {
+            // Whoever comes later is made of the same.
+            engine.settled.settle(plan, image);
+        }
+        Container { engine: engine.clone(), id, image, heard: Arc::new(Mutex::new(heard.into())), pre_stop }
     }
 
-    /// Which it is, and from when on its output has not been given on.
-    pub(in crate::run) fn standing(&self) -> (String, i32) {
-        (self.id.clone(), self.since)
+    /// Which it is, what it is made of, and what of its output has been given on.
+    pub(in crate::run) fn standing(&self) -> (String, Option<String>, HeardRecord) {
+        (self.id.clone(), self.image.clone(), self.heard().record())
     }
 
     /// Removes what a start that was given up may have left.
@@ -132,28 +150,63 @@ impl Container {
         }
     }
 
-    /// Gives on what it writes, until it has ended.
-    pub(in crate::run) async fn listen<G: Future>(self, mut give: impl FnMut(Stream, String) -> G) {
-        let mut since = self.since;
+    /// Gives on what it writes, until it has ended, or until it is `held`: then all that was taken has been given on, but for
+    /// lines that have only begun.
+    pub(in crate::run) async fn listen<G: Future>(
+        self,
+        mut give: impl FnMut(Stream, String) -> G,
+        held: impl Future<Output = ()>,
+    ) {
+        let mut held = pin!(held);
         loop {
-            let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true).since(since).build();
-            let mut pieces = std::pin::pin!(self.engine.docker.logs(&self.id, Some(options)));
-            let mut said = Said::default();
-            while let Some(Ok(piece)) = pieces.next().await {
-                said.hear(&piece);
-                while let Some((stream, line)) = said.next() {
+            let place = self.heard().place();
+            let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true).timestamps(true);
+            let mut pieces = pin!(
+                self.engine.docker.logs(&self.id, Some(options.since(place.since).build())).skip(place.pieces as usize)
+            );
+            loop {
+                let piece = tokio::select! {
+                    biased;
+                    () = &mut held => return,
+                    piece = pieces.next() => piece,
+                };
+                let Some(Ok(piece)) = piece else { break };
+                self.heard().hear(&piece);
+                while let Some((stream, line)) = self.next_line() {
                     give(stream, line).await;
                 }
             }
-            since = now();
-            for (stream, line) in said.last() {
-                give(stream, line).await;
+            let over = tokio::select! {
+                biased;
+                () = &mut held => return,
+                over = self.is_over() => over,
+            };
+            if over {
+                let last = self.heard().last();
+                for (stream, line) in last {
+                    give(stream, line).await;
+                }
+                return;
             }
-            match self.inspect().await {
-                Ok(seen) if !is_running(&seen) => return,
-                Ok(_) => {}
-                Err(_) if self.is_gone().await => return,
-                Err(_) => sleep(ENGINE_RESTARTS).await,
+        }
+    }
+
+    fn next_line(&self) -> Option<(Stream, String)> {
+        self.heard().next()
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it has ended; where the engine does not say, after a while.
+    async fn is_over(&self) -> bool {
+        match self.inspect().await {
+            Ok(seen) => !is_running(&seen),
+            Err(_) if self.is_gone().await => true,
+            Err(_) => {
+                sleep(ENGINE_RESTARTS).await;
+                false
             }
         }
     }
@@ -183,11 +236,6 @@ impl Container {
     /// Takes it away, with what only it used.
     pub(in crate::run) async fn remove(&self) -> Result<(), String> {
         remove(&self.engine, &self.id).await
-    }
-
-    /// What it wrote so far has been given on.
-    pub(in crate::run) fn was_heard(&mut self) {
-        self.since = now();
     }
 
     /// A command inside it.
@@ -242,7 +290,7 @@ impl Container {
         let mut pieces = std::pin::pin!(self.engine.docker.logs(&self.id, Some(options)));
         let mut lines = Vec::new();
         while let Some(Ok(piece)) = pieces.next().await {
-            said.hear(&piece);
+            said.hear(&piece, piece.as_ref());
             lines.extend(std::iter::from_fn(|| said.next()));
         }
         lines.extend(said.last());
@@ -257,32 +305,6 @@ impl Container {
 
     async fn exited_within(&self, limit: Duration) {
         let _ = timeout(limit, self.exited()).await;
-    }
-}
-
-/// What a container writes, by stream, cut into lines.
-#[derive(Default)]
-struct Said {
-    out: lines::Cutter,
-    err: lines::Cutter,
-}
-
-impl Said {
-    fn hear(&mut self, piece: &LogOutput) {
-        let cutter = if matches!(piece, LogOutput::StdErr { .. }) { &mut self.err } else { &mut self.out };
-        cutter.push(piece.as_ref());
-    }
-
-    /// The next whole line.
-    fn next(&mut self) -> Option<(Stream, String)> {
-        let out = self.out.next().map(|line| (Stream::Stdout, line));
-        out.or_else(|| self.err.next().map(|line| (Stream::Stderr, line)))
-    }
-
-    /// What was begun and not ended.
-    fn last(self) -> impl Iterator<Item = (Stream, String)> {
-        let both = [(Stream::Stdout, self.out), (Stream::Stderr, self.err)];
-        both.into_iter().filter_map(|(stream, cutter)| Some((stream, cutter.last()?)))
     }
 }
 
@@ -312,9 +334,14 @@ async fn find(
 
 /// What of this machine is mounted and not there yet becomes a folder, as docker run(1) does it.
 fn make_folders(engine: &Engine, plan: &ContainerPlan) -> Result<(), String> {
-    let wanted = plan.mounts.iter().filter_map(|mount| mount.host.as_ref());
-    for path in wanted.filter(|path| engine.is_of_this_machine() && !path.exists()) {
-        std::fs::create_dir_all(path).map_err(|err| format!("its volume {} cannot be made: {err}", path.display()))?;
+    for mount in plan.mounts.iter().filter(|_| engine.is_of_this_machine()) {
+        let Some(path) = mount.host.as_ref().filter(|path| !path.exists()) else { continue };
+        let made = std::fs::create_dir_all(path).and_then(|()| {
+            // As /tmp: everybody may write, and remove what is theirs. Who may go there, the folder around it says.
+            let open = Permissions::from_mode(0o1777);
+            if mount.open { std::fs::set_permissions(path, open) } else { Ok(()) }
+        });
+        made.map_err(|err| format!("its volume {} cannot be made: {err}", path.display()))?;
     }
     Ok(())
 }
@@ -387,41 +414,4 @@ fn keeps_its_user(plan: &ContainerPlan, image: &ImageInspect) -> Result<(), Stri
         ));
     }
     Ok(())
-}
-
-/// The days from the first of March of the year 0 to the beginning of 1970.
-const TO_1970: i64 = 719_468;
-
-/// What the engine's time of a start is, in seconds: `2026-03-01T12:00:00.5Z` (RFC 3339, always in UTC).
-fn seconds_since_1970(text: &str) -> Option<i64> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let numbers = |text: &str, by: char| -> Option<Vec<i64>> {
-        text.split(by).map(|part| part.split('.').next()?.parse().ok()).collect()
-    };
-    let (&[year, month, day], &[hour, minute, second]) = (&*numbers(date, '-')?, &*numbers(time, ':')?) else {
-        return None;
-    };
-    // A year that begins in March has its leap day last.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
-    Some((days - TO_1970) * 86_400 + hour * 3600 + minute * 60 + second)
-}
-
-fn now() -> i32 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i32::try_from(since.as_secs()).unwrap_or(i32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_of_a_start_is_understood() {
-        assert_eq!(seconds_since_1970("1970-01-01T00:00:00Z"), Some(0));
-        assert_eq!(seconds_since_1970("2000-02-29T23:59:59.999999999Z"), Some(951_868_799));
-        assert_eq!(seconds_since_1970("2026-11-28T08:30:11.5Z"), Some(1_795_854_611));
-        assert_eq!(seconds_since_1970("yesterday"), None);
-        assert_eq!(seconds_since_1970("2026-11-28T08:30Z"), None);
-    }
 }

@@ -11,6 +11,7 @@ use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
 use tokio::sync::Mutex;
 
 use super::recipe::PROJECT;
+use super::settled::Settled;
 
 /// Where the engine is when nobody says (dockerd(8)).
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
@@ -28,6 +29,7 @@ pub(in crate::run) struct Engine {
     pub(super) reach: Reach,
     /// One image and one network is made at a time, so that none is made twice.
     pub(super) making: Arc<Mutex<()>>,
+    pub(super) settled: Arc<Settled>,
 }
 
 /// How its containers are reached.
@@ -50,7 +52,7 @@ impl Engine {
         // Docker Desktop runs its containers in a virtual machine (docs.docker.com/desktop/features/networking).
         let desktop = info.operating_system.is_some_and(|system| system.contains("Docker Desktop"));
         let reach = if host.starts_with("unix://") && !desktop { Reach::Address } else { Reach::Published };
-        Ok(Engine { docker, host: host.into(), reach, making: Arc::default() })
+        Ok(Engine { docker, host: host.into(), reach, making: Arc::default(), settled: Arc::default() })
     }
 
     /// Whether paths mean to it what they mean here.

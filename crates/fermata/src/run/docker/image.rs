@@ -1,6 +1,7 @@
 //! The image of a container: there already, or pulled.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bollard::models::{CreateImageInfo, ImageInspect};
 use bollard::query_parameters::CreateImageOptionsBuilder;
@@ -8,15 +9,20 @@ use futures_util::StreamExt;
 
 use super::credentials;
 use super::engine::{Engine, is_missing, said};
+use crate::run::event::{Progress, Share};
 use crate::run::plan::{ContainerPlan, ImagePlan};
 
 impl Engine {
     /// What the containers of a plan are made of: what they were made of before, or else what its image is now, which is
     /// pulled or built if need be. `tell` hears how far that is.
-    pub(super) async fn image(&self, plan: &ContainerPlan, tell: impl Fn(String)) -> Result<ImageInspect, String> {
+    pub(super) async fn image(
+        &self,
+        plan: &Arc<ContainerPlan>,
+        tell: impl Fn(Progress),
+    ) -> Result<ImageInspect, String> {
         let _alone = self.making.lock().await;
-        if let Some(id) = plan.settled.0.get()
-            && let Some(image) = self.known_image(id).await?
+        if let Some(id) = self.settled.of(plan)
+            && let Some(image) = self.known_image(&id).await?
         {
             return Ok(image);
         }
@@ -25,7 +31,7 @@ impl Engine {
             ImagePlan::Built(build) => self.build(build, tell).await?,
         };
         // Set before, it names an image that is there no more, and its name is what is left.
-        let _ = plan.settled.0.set(image.id.clone().unwrap_or_else(|| plan.image.name().to_owned()));
+        self.settled.settle(plan, image.id.as_deref().unwrap_or_else(|| plan.image.name()));
         Ok(image)
     }
 
@@ -37,11 +43,11 @@ impl Engine {
         }
     }
 
-    async fn named_image(&self, name: &str, tell: impl Fn(String)) -> Result<ImageInspect, String> {
+    async fn named_image(&self, name: &str, tell: impl Fn(Progress)) -> Result<ImageInspect, String> {
         if let Some(image) = self.known_image(name).await? {
             return Ok(image);
         }
-        tell(format!("pulling {name}"));
+        tell(format!("pulling {name}").into());
         self.pull(name, &tell).await.map_err(|why| {
             format!(
                 "the image {name} is not here and cannot be pulled: {why}; check its name and tag, log in to its \
@@ -60,17 +66,17 @@ impl Engine {
         }
     }
 
-    async fn pull(&self, name: &str, tell: &impl Fn(String)) -> Result<(), String> {
+    async fn pull(&self, name: &str, tell: &impl Fn(Progress)) -> Result<(), String> {
         let options = CreateImageOptionsBuilder::default().from_image(&tagged(name)).build();
         let mut steps = self.docker.create_image(Some(options), None, credentials::of(name).await);
-        let mut progress = Progress::default();
+        let mut layers = Layers::default();
         while let Some(step) = steps.next().await {
             let step = step.map_err(|err| said(&err))?;
-            if let Some(percent) = progress.follow(&step) {
-                tell(format!("pulling {name}: {percent} %"));
+            if let Some(share) = layers.follow(&step) {
+                tell(Progress { text: format!("pulling {name}"), share: Some(share) });
             }
         }
-        tell(format!("pulled {name}"));
+        tell(format!("pulled {name}").into());
         Ok(())
     }
 }
@@ -81,28 +87,35 @@ fn tagged(name: &str) -> String {
     if last.contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
 }
 
-/// How far a pull is, over all layers.
+/// How far a pull is, over all layers that it has begun with: the engine tells of no other.
 #[derive(Default)]
-struct Progress {
-    layers: BTreeMap<String, (i64, i64)>,
-    told: i64,
+struct Layers {
+    /// What is there of each, and of how much.
+    layers: BTreeMap<String, (u64, u64)>,
+    percent: u8,
 }
 
-impl Progress {
-    /// The tenth of the way that was reached by this step, if one was.
-    fn follow(&mut self, step: &CreateImageInfo) -> Option<i64> {
-        let (Some(id), Some(detail)) = (&step.id, &step.progress_detail) else { return None };
-        let (Some(current), Some(total)) = (detail.current, detail.total) else { return None };
+impl Layers {
+    /// How much is there after this step, if that is more.
+    fn follow(&mut self, step: &CreateImageInfo) -> Option<Share> {
+        let id = step.id.as_ref()?;
         // Extraction is told with the same numbers again.
-        if step.status.as_deref() != Some("Downloading") {
-            return None;
+        match step.status.as_deref()? {
+            "Downloading" => {
+                let detail = step.progress_detail.as_ref()?;
+                let (current, total) = (detail.current?.max(0), detail.total?.max(0));
+                self.layers.insert(id.clone(), (current.cast_unsigned(), total.cast_unsigned()));
+            }
+            // Its last bytes need not have been told.
+            "Download complete" => self.layers.get_mut(id).into_iter().for_each(|layer| layer.0 = layer.1),
+            _ => return None,
         }
-        self.layers.insert(id.clone(), (current, total));
-        let (current, total) = self.layers.values().fold((0, 0), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1));
-        let percent = current * 100 / total.max(1) / 10 * 10;
-        (percent > self.told).then(|| {
-            self.told = percent;
-            percent
+        let (done, total) = self.layers.values().fold((0, 0), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1));
+        let percent = (done * 100 / total.max(1)).min(100) as u8;
+        (percent > self.percent).then(|| {
+            let is_tenth = percent / 10 > self.percent / 10;
+            self.percent = percent;
+            Share { done, total, percent, is_tenth }
         })
     }
 }
@@ -122,17 +135,34 @@ mod tests {
     }
 
     #[test]
-    fn a_pull_is_told_in_tenths_of_all_its_layers() {
-        let step = |id: &str, current, total| CreateImageInfo {
-            id: Some(id.into()),
-            status: Some("Downloading".into()),
-            progress_detail: Some(ProgressDetail { current: Some(current), total: Some(total) }),
-            ..CreateImageInfo::default()
+    fn a_pull_is_told_over_all_its_layers_and_never_goes_back() {
+        let mut layers = Layers::default();
+        let mut follow = |id: &str, status: &str, current| {
+            let step = CreateImageInfo {
+                id: Some(id.into()),
+                status: Some(status.into()),
+                progress_detail: Some(ProgressDetail { current, total: current.map(|_| 100) }),
+                ..CreateImageInfo::default()
+            };
+            layers.follow(&step).map(|share| (share.done, share.percent, share.is_tenth))
         };
-        let mut progress = Progress::default();
-        let told =
-            [step("a", 5, 100), step("b", 25, 100), step("a", 20, 100), step("a", 100, 100), step("b", 100, 100)]
-                .map(|step| progress.follow(&step));
-        assert_eq!(told, [None, Some(10), Some(20), Some(60), Some(100)]);
+        let steps = [("a", 5), ("b", 25), ("b", 26), ("a", 20), ("c", 1), ("a", 100), ("b", 100)];
+        let mut told = steps.map(|(layer, current)| follow(layer, "Downloading", Some(current))).to_vec();
+        told.push(follow("a", "Extracting", Some(50)));
+        told.push(follow("c", "Download complete", None));
+        assert_eq!(
+            told,
+            [
+                Some((5, 5, false)),
+                Some((30, 15, true)),
+                None,
+                Some((46, 23, true)),
+                None,
+                Some((127, 42, true)),
+                Some((201, 67, true)),
+                None,
+                Some((300, 100, true)),
+            ]
+        );
     }
 }

@@ -11,18 +11,22 @@
 //! 127.0.0.1. Fermata's end does not end it; the next Fermata finds it and goes on.
 
 mod build;
+mod clock;
 mod container;
 mod context;
 mod credentials;
 mod engine;
 mod exec;
+mod hearing;
 mod ignore;
 mod image;
 mod recipe;
 mod reconcile;
+mod settled;
 
 pub(super) use container::{Begun, Container, Origin};
 pub(super) use engine::Engine;
 pub(super) use exec::Inside;
+pub(super) use hearing::HeardRecord;
 pub use reconcile::{Cause as WhyReplaced, Fate, Reconciliation};
 pub(super) use reconcile::{clear, reconcile};

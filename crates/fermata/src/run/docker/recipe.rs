@@ -72,7 +72,7 @@ impl<'a> Recipe<'a> {
         let env = env.iter().map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()));
         let folder = folder.to_string_lossy().into_owned();
         let host_network = self.plan.security.host_network == Some(true);
-        let published = (self.reach == Reach::Published || self.plan.published) && !host_network;
+        let published = (self.reach == Reach::Published || self.plan.is_published()) && !host_network;
         ContainerCreateBody {
             image: Some(self.image.to_owned()),
             hostname: (!host_network).then(|| format!("{}-{}", instance.service, instance.number)),
@@ -117,7 +117,7 @@ impl<'a> Recipe<'a> {
         let host = |wanted: Option<bool>| (wanted == Some(true)).then(|| "host".to_owned());
         let binding = |port: PortPlan| {
             // Any free one, where nobody counts on its number.
-            let number = if self.plan.published { port.container.to_string() } else { String::new() };
+            let number = if self.plan.is_published() { port.container.to_string() } else { String::new() };
             Some(vec![PortBinding { host_ip: Some("127.0.0.1".into()), host_port: Some(number) }])
         };
         HostConfig {
@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::run::plan::{
-        HealthPlan, Housing, ImagePlan, InstancePlan, Local, Program, Readiness, Settled, Surroundings, Value,
+        HealthPlan, Housing, ImagePlan, InstancePlan, Local, Program, Readiness, Surroundings, Value,
     };
 
     fn service(image: &str, colour: &str) -> ServicePlan {
@@ -211,8 +211,7 @@ mod tests {
         let container = ContainerPlan {
             project: "fermata-site-0a1b2c3d".into(),
             image: ImagePlan::Named(image.to_owned()),
-            settled: Settled::default(),
-            published: false,
+            published_for: Vec::new(),
             security: SecurityContext { run_as_user: Some(1000), ..SecurityContext::default() },
             requests: Resources::default(),
             limits: Resources { memory: Some(64 << 20), cpu: Some(500) },
@@ -221,6 +220,7 @@ mod tests {
                 path: "/data".to_owned(),
                 read_only: true,
                 propagation: None,
+                open: false,
             }],
             labels: vec![("team".to_owned(), "red".to_owned()), ("a".to_owned(), String::new())],
             post_start: Some(vec![value("warm-up")]),
@@ -261,6 +261,24 @@ mod tests {
             body.host_config.unwrap().privileged
         };
         assert_eq!([privileged(None), privileged(Some(true))], [None, Some(true)]);
+    }
+
+    #[test]
+    fn mounts_propagate_as_kubernetes_words_say() {
+        let propagation = |word: Option<&str>| {
+            let plan = MountPlan {
+                host: Some("/data".into()),
+                path: "/data".to_owned(),
+                read_only: false,
+                propagation: word.map(str::to_owned),
+                open: false,
+            };
+            mount(&plan).bind_options.and_then(|options| options.propagation)
+        };
+        assert_eq!(
+            [None, Some("None"), Some("HostToContainer"), Some("Bidirectional")].map(propagation),
+            [None, None, Some(MountBindOptionsPropagationEnum::RSLAVE), Some(MountBindOptionsPropagationEnum::RSHARED)]
+        );
     }
 
     #[test]

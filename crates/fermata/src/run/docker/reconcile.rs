@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use super::container;
 use super::engine::{Engine, said};
 use super::recipe::{NUMBER, PROJECT, RECIPE, Recipe, SERVICE};
-use crate::run::event::InstanceName;
+use crate::run::event::{InstanceName, Progress};
 use crate::run::plan::{Company, ContainerPlan, Housing, ImagePlan, Problem, ServicePlan};
 
 /// How long a container of a service that the file no longer has may take to end: Docker's own default (docker stop(1)).
@@ -163,12 +163,12 @@ pub(in crate::run) async fn reconcile(
     engine: &Engine,
     project: &Arc<str>,
     plans: &mut [ServicePlan],
-    tell: impl Fn(String),
+    tell: impl Fn(Progress),
 ) -> Result<(), Vec<Problem>> {
     let (mut wanted, mut problems) = (Vec::new(), Vec::new());
     for service in plans.iter() {
         let Housing::Container(plan) = &service.housing else { continue };
-        let tell = |text| tell(format!("{}: {text}", service.name));
+        let tell = |told: Progress| tell(Progress { text: format!("{}: {}", service.name, told.text), ..told });
         match engine.image(plan, tell).await {
             Ok(image) => {
                 let recipe = Some(digest(engine, service, &id_of(image, plan)));
@@ -190,10 +190,10 @@ pub(in crate::run) async fn reconcile(
     }
     let goes = |one: &&Left| reconciliation.fates.get(&one.instance) != Some(&Fate::Stays);
     join_all(left.iter().filter(goes).map(async |one| {
-        tell(format!("{} of an earlier run is removed", one.instance));
+        tell(format!("{} of an earlier run is removed", one.instance).into());
         let grace = plans.iter().find(|plan| plan.name == one.instance.service).map_or(GRACE, |plan| plan.stop_grace);
         if let Err(why) = discard(engine, one, grace).await {
-            tell(why);
+            tell(why.into());
         }
     }))
     .await;
@@ -201,10 +201,10 @@ pub(in crate::run) async fn reconcile(
 }
 
 /// Removes every container of a project that no file has any more, and its network. An error tells what is left.
-pub(in crate::run) async fn clear(engine: &Engine, project: &str, tell: impl Fn(String)) -> Result<(), String> {
+pub(in crate::run) async fn clear(engine: &Engine, project: &str, tell: impl Fn(Progress)) -> Result<(), String> {
     let left = list(engine, project).await?;
     let ended = join_all(left.iter().map(async |one| {
-        tell(format!("{} of an earlier run is removed", one.instance));
+        tell(format!("{} of an earlier run is removed", one.instance).into());
         discard(engine, one, GRACE).await
     }));
     let failed: Vec<String> = ended.await.into_iter().filter_map(Result::err).collect();

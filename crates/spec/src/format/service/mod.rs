@@ -146,8 +146,12 @@ pub(crate) const SERVICE: Section = Section {
         Key::new("habitus_filename", TEXT, "Habitus' build file.", "habitus_filename: build.yml")
             .actor(Actor::Original),
         Key::new("habitus_params", TEXT, "Arguments for Habitus.", "habitus_params: \"\"").actor(Actor::Original),
-        Key::new("log_folder", TEXT, "Folder of log files in the container.", "log_folder: /app/log")
-            .actor(Actor::Original),
+        Key::new(
+            "log_folder",
+            TEXT,
+            "Folder of log files in a container, from its root: on the machine they are in `logs/SERVICE` of the state folder.",
+            "log_folder: /app/log",
+        ),
         Key::new("dns_behaviour", DNS, "Whether old instances are resolved by old ones.", "dns_behaviour: versioned")
             .default("versioned")
             .actor(Actor::Original),
