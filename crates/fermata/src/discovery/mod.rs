@@ -9,5 +9,5 @@ mod slices;
 mod watch;
 
 pub use cluster::{Caller, Cluster, SERVICE_ACCOUNT, Trouble};
-pub use slices::{Found, Standing};
+pub use slices::{Found, Standing, open};
 pub use watch::{Said, Wanted, follow};

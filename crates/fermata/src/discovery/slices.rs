@@ -58,6 +58,7 @@ struct Endpoint {
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 struct Conditions {
     ready: Option<bool>,
+    serving: Option<bool>,
     terminating: Option<bool>,
 }
 
@@ -76,7 +77,9 @@ struct Port {
 /// How an endpoint stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// It is being ended: its tunnels are to leave.
+    /// It is being ended, and takes nothing any more: its tunnels are to leave.
+    Ending,
+    /// It is being ended and still serves: its tunnels are to leave.
     Leaving,
     /// It gets nothing new; what it has goes on.
     Away,
@@ -186,6 +189,20 @@ impl View {
     }
 }
 
+/// Who gets what is new: those that are ready, and where nobody is, those that leave and still serve, as kube-proxy does
+/// (KEP-1669, "Proxy terminating endpoints").
+pub fn open(found: &[Found]) -> Vec<&Found> {
+    let of = |standing| found.iter().filter(move |one| one.standing == standing);
+    if of(Standing::Ready).next().is_some() { of(Standing::Ready).collect() } else { of(Standing::Leaving).collect() }
+}
+
+impl Standing {
+    /// Whether it is being ended.
+    pub fn is_leaving(self) -> bool {
+        matches!(self, Standing::Ending | Standing::Leaving)
+    }
+}
+
 impl Found {
     /// Its name among the instances of all services: the same in every Fermata that finds it, so that a visitor's cookie is
     /// good wherever it comes.
@@ -202,9 +219,11 @@ impl Slice {
 
 impl Endpoint {
     fn standing(&self) -> Standing {
-        let Conditions { ready, terminating } = self.conditions.unwrap_or_default();
-        match (ready.unwrap_or(true), terminating.unwrap_or(false)) {
-            (_, true) => Standing::Leaving,
+        let Conditions { ready, serving, terminating } = self.conditions.unwrap_or_default();
+        let ready = ready.unwrap_or(true);
+        match (ready, terminating.unwrap_or(false)) {
+            (_, true) if serving.unwrap_or(ready) => Standing::Leaving,
+            (_, true) => Standing::Ending,
             (true, false) => Standing::Ready,
             (false, false) => Standing::Away,
         }
@@ -258,6 +277,8 @@ mod tests {
             {"addresses": ["10.0.0.4"], "conditions": {"ready": false, "serving": true, "terminating": true}, "targetRef": pod("web-d")},
             {"addresses": ["10.0.0.5"], "conditions": {"ready": true, "terminating": true}, "targetRef": pod("web-e")},
             {"addresses": ["web.example.com"], "targetRef": pod("web-f")},
+            {"addresses": ["10.0.0.7"], "conditions": {"ready": false, "serving": false, "terminating": true}, "targetRef": pod("web-g")},
+            {"addresses": ["10.0.0.8"], "conditions": {"ready": false, "terminating": true}, "targetRef": pod("web-h")},
         ]);
         let expected = [
             "10.0.0.1 Ready 3000 at 10.0.0.1:3000",
@@ -265,8 +286,25 @@ mod tests {
             "web-c Away 3000 at 10.0.0.3:3000",
             "web-d Leaving 3000 at 10.0.0.4:3000",
             "web-e Leaving 3000 at 10.0.0.5:3000",
+            "web-g Ending 3000 at 10.0.0.7:3000",
+            "web-h Ending 3000 at 10.0.0.8:3000",
         ];
         assert_eq!(told(&view(&[slice("web-1", Some(3000), &endpoints)]), &[3000, 4000]), expected);
+    }
+
+    #[test]
+    fn those_that_leave_get_what_is_new_only_while_nobody_is_ready() {
+        let at = |number: u8, standing| Found {
+            name: format!("web-{number}").into(),
+            ports: vec![(3000, SocketAddr::from(([10, 0, 0, number], 3000)))],
+            standing,
+        };
+        let names = |found: &[Found]| open(found).iter().map(|one| one.name.to_string()).collect::<Vec<String>>();
+        let mut all = vec![at(1, Standing::Ending), at(2, Standing::Leaving), at(3, Standing::Away)];
+        assert_eq!(names(&all), ["web-2"]);
+        all.push(at(4, Standing::Ready));
+        assert_eq!(names(&all), ["web-4"]);
+        assert_eq!(names(&all[2..3]), [""; 0]);
     }
 
     #[test]

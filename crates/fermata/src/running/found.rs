@@ -1,9 +1,11 @@
 //! Endpoints that are found: those of a service that runs in a cluster, followed while the file has it.
 //!
 //! What leaves is drained as an instance that is stopped: its tunnels are told, one after the other, that the service restarts
-//! (Close 1012). What is only not ready gets nothing new, and its tunnels go on.
+//! (Close 1012). What is only not ready gets nothing new, and its tunnels go on. Where nobody is ready, what leaves and still
+//! serves gets what is new, rather than nobody; those tunnels are told as soon as somebody is ready, or as it goes.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fermata_wire::{Close, Code};
@@ -46,13 +48,26 @@ impl Running {
             let following = match known {
                 Some(known) if known.plan == *wanted && known.cluster == *cluster => known,
                 known => {
-                    let staying = known.map(|known| known.staying.clone()).unwrap_or_default();
+                    let staying = known.map(|known| known.staying.clone());
+                    let staying = staying.unwrap_or_else(|| self.seen_before(&wanted.name));
                     let task = follow(wanted, cluster.clone(), self.findings.clone());
                     Following { plan: wanted.clone(), cluster: cluster.clone(), staying, task }
                 }
             };
             self.followed.insert(wanted.name.clone(), following);
         }
+    }
+
+    /// Who was there as far as another process, before an upgrade, has told: whoever of them is gone by now has to leave.
+    fn seen_before(&self, service: &Arc<str>) -> Vec<Found> {
+        let seen = self.instances.iter().filter(|(_, seen)| seen.service == *service);
+        let found = seen.filter_map(|(name, seen)| {
+            let standing = [Standing::Ready, Standing::Away].into_iter().find(|one| word(*one) == seen.state)?;
+            let at = seen.address.split(' ').filter_map(|text| text.parse::<SocketAddr>().ok());
+            let name = name.strip_prefix(&format!("{service}."))?;
+            Some(Found { name: name.into(), ports: at.map(|at| (at.port(), at)).collect(), standing })
+        });
+        found.collect()
     }
 
     /// Something was found, or cannot be.
@@ -63,16 +78,14 @@ impl Running {
             Said::Trouble(text) => self.say(Notice::Warning(text)).await,
             Said::Again => self.say(Notice::Done(format!("the endpoints of {service} are followed again"))).await,
             Said::Endpoints(found) => {
-                let stays = |one: &&Found| one.standing != Standing::Leaving;
-                let staying: Vec<Found> = found.iter().filter(stays).cloned().collect();
+                let staying: Vec<Found> = found.iter().filter(|one| !one.standing.is_leaving()).cloned().collect();
                 let before = std::mem::replace(&mut following.staying, staying.clone());
-                let ready: Vec<&Found> = found.iter().filter(|one| one.standing == Standing::Ready).collect();
+                let open = discovery::open(&found);
                 let known = self.pools.endpoints(&service);
                 let is_new = |target: &Target| !known.iter().any(|one| one.target == *target);
-                let more = !known.is_empty()
-                    && ready.iter().flat_map(|one| &one.ports).any(|(_, at)| is_new(&Target::Ip(*at)));
-                // After an upgrade, what was there before is only known to the pools.
-                let gone = self.pools.adopt(&service, &ready);
+                let more =
+                    !known.is_empty() && open.iter().flat_map(|one| &one.ports).any(|(_, at)| is_new(&Target::Ip(*at)));
+                let gone = self.pools.adopt(&service, &open);
                 let stays = |target: &Target| {
                     staying.iter().flat_map(|one| &one.ports).any(|(_, at)| *target == Target::Ip(*at))
                 };
@@ -119,14 +132,9 @@ impl Running {
         let mut now: BTreeMap<String, Seen> = BTreeMap::new();
         for one in found {
             let addresses: Vec<String> = one.ports.iter().map(|(_, at)| at.to_string()).collect();
-            let state = match one.standing {
-                Standing::Ready => "ready",
-                Standing::Away => "not ready",
-                Standing::Leaving => "stopping",
-            };
             let seen = Seen {
                 service: service.clone(),
-                state,
+                state: word(one.standing),
                 address: addresses.join(" "),
                 since: None,
                 restarts: 0,
@@ -143,6 +151,15 @@ impl Running {
         }
         self.instances.retain(|name, seen| seen.service != *service || now.contains_key(name));
         self.instances.extend(now);
+    }
+}
+
+/// How it stands, for `status`.
+fn word(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Ready => "ready",
+        Standing::Away => "not ready",
+        Standing::Leaving | Standing::Ending => "stopping",
     }
 }
 

@@ -42,6 +42,11 @@ pub(crate) fn terminating(name: &'static str, address: &str) -> Pod {
     pod(name, address, json!({"ready": false, "serving": true, "terminating": true}))
 }
 
+/// One that is being ended and takes nothing any more.
+pub(crate) fn ended(name: &'static str, address: &str) -> Pod {
+    pod(name, address, json!({"ready": false, "serving": false, "terminating": true}))
+}
+
 fn pod(name: &'static str, address: &str, conditions: Value) -> Pod {
     Pod { name, address: address.to_owned(), conditions }
 }

@@ -10,6 +10,7 @@ mod api_server;
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::time::Instant;
 
 use futures_util::{SinkExt, StreamExt};
 use support::{Fermata, Folder, Process, free_port, until};
@@ -18,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use api_server::{ApiServer, Gone, ready, terminating, unready};
+use api_server::{ApiServer, Gone, ended, ready, terminating, unready};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -190,6 +191,34 @@ fn pods_get_traffic_as_they_become_ready_and_their_tunnels_are_told_as_they_leav
 }
 
 #[test]
+fn where_all_pods_leave_those_that_still_serve_get_what_is_new() {
+    let site = Site::new(&[A, B]);
+    site.pods_are(&[ready("web-a", A)]);
+    let running = site.up();
+    running.says("chat.web-a at 127.0.0.2:PORT is ready");
+    runtime().block_on(async {
+        let first = open_many(running.port, 10).await;
+        running.pods_are(&[terminating("web-a", A)]);
+        assert_eq!(endings(first).await, told_to_come_back(10));
+        // They come back to where they were, as nobody else is there.
+        let mut second = open_many(running.port, 10).await;
+        running.until_instances(&["chat.web-a stopping 10"]);
+        works(&mut second[0]).await;
+        running.pods_are(&[terminating("web-a", A), unready("web-b", B)]);
+        running.until_instances(&["chat.web-a stopping 10", "chat.web-b not ready 0"]);
+        running.pods_are(&[terminating("web-a", A), ready("web-b", B)]);
+        assert_eq!(endings(second).await, told_to_come_back(10));
+        let third = open_many(running.port, 10).await;
+        running.until_instances(&["chat.web-a stopping 0", "chat.web-b ready 10"]);
+        running.pods_are(&[ended("web-a", A), ended("web-b", B)]);
+        assert_eq!(endings(third).await, told_to_come_back(10));
+        let refused = connect_async(format!("ws://127.0.0.1:{}/", running.port)).await.expect_err("nobody serves");
+        assert_eq!(refused.to_string(), "HTTP error: 503 Service Unavailable");
+    });
+    assert_eq!(running.fermata.stop().code, Some(0));
+}
+
+#[test]
 fn a_watch_that_breaks_is_resumed_from_where_it_was_and_misses_nothing() {
     let site = Site::new(&[A]);
     site.pods_are(&[ready("web-a", A)]);
@@ -341,6 +370,52 @@ fn a_reload_and_an_upgrade_go_on_with_the_pods_that_are_there() {
         running.api.delete("web-1");
         assert_eq!(endings(tunnels).await, told_to_come_back(10));
     });
+    assert_eq!(running.fermata.stop().code, Some(0));
+}
+
+#[test]
+fn tunnels_of_a_pod_that_was_not_ready_and_is_gone_after_an_upgrade_are_told() {
+    let site = Site::new(&[A, B]);
+    site.pods_are(&[ready("web-a", A), ready("web-b", B)]);
+    let running = site.up();
+    running.says("chat.web-b at 127.0.0.3:PORT is ready");
+    runtime().block_on(async {
+        let tunnels = open_many(running.port, 10).await;
+        running.pods_are(&[ready("web-a", A), unready("web-b", B)]);
+        running.says("chat.web-b at 127.0.0.3:PORT is not ready");
+        // The new process hears nothing of the cluster until the pod is gone.
+        running.api.refuse(Some((500, "etcdserver: leader changed")));
+        let mut command = running.fermata.folder.command(&["upgrade", "--state-dir", "state"]);
+        let asked = tokio::task::spawn_blocking(move || command.output().expect("fermata runs"));
+        let output = asked.await.expect("no panic");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("10 tunnels went along"), "{said}");
+        running.pods_are(&[ready("web-a", A)]);
+        running.api.refuse(None);
+        running.until_instances(&["chat.web-a ready 5"]);
+        running.api.delete("web-1");
+        assert_eq!(endings(tunnels).await, told_to_come_back(10));
+    });
+    assert_eq!(running.fermata.stop().code, Some(0));
+}
+
+/// What docs/elsewhere.md says of it was printed here; how long it takes is no matter of right or wrong.
+#[test]
+fn how_soon_a_change_of_the_cluster_is_known_is_printed() {
+    let site = Site::new(&[]);
+    site.pods_are(&[ready("web-a", A)]);
+    let running = site.up();
+    running.says("chat.web-a at 127.0.0.2:PORT is ready");
+    let mut times = Vec::new();
+    for round in 0..50 {
+        let (address, begun) = (format!("127.0.1.{round}"), Instant::now());
+        running.pods_are(&[ready("web-b", &address)]);
+        running.says(&format!("chat.web-b at {address}:PORT is ready"));
+        times.push(begun.elapsed());
+    }
+    times.sort_unstable();
+    let [least, middle, most] = [0, times.len() / 2, times.len() - 1].map(|at| times[at].as_secs_f64() * 1000.0);
+    println!("50 changes were known after {least:.1} ms at least, {middle:.1} ms in the middle, {most:.1} ms at most");
     assert_eq!(running.fermata.stop().code, Some(0));
 }
 
