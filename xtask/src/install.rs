@@ -21,6 +21,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("haproxy", "haproxy"),
     ("ip", "iproute2"),
     ("iptables", "iptables"),
+    ("kubectl", "kubernetes-client"),
     ("nft", "nftables"),
     ("nginx", "nginx"),
     ("keepalived", "keepalived"),

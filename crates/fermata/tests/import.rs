@@ -8,18 +8,14 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fermata_spec::Severity;
+use support::golden::{self, Golden, SEPARATOR};
 use support::{Ended, Folder};
 
-const SEPARATOR: &str = "=====\n";
-
 fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import");
-    let entries = fs::read_dir(folder).expect("the cases are there");
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a folder can be listed").path()).collect();
-    paths.sort();
+    let paths = golden::cases("import", "txt");
     assert!(paths.len() > 10, "only {} cases", paths.len());
     paths
 }
@@ -60,22 +56,13 @@ fn case(name: &str, input: &str) -> String {
 
 #[test]
 fn every_file_becomes_exactly_what_is_written_beside_it() {
-    let mut wrong = Vec::new();
+    let mut golden = Golden::default();
     for path in cases() {
-        let expected = fs::read_to_string(&path).expect("a case can be read");
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let input = expected.split(SEPARATOR).next().unwrap_or_default();
-        let made = case(&name, input);
-        if made == expected {
-            continue;
-        }
-        if std::env::var_os("FERMATA_BLESS").is_some() {
-            fs::write(&path, made).expect("a case can be written");
-        } else {
-            wrong.push(format!("{name}\n--- expected\n{expected}--- made\n{made}"));
-        }
+        let kept = fs::read_to_string(&path).expect("a case can be read");
+        let input = kept.split(SEPARATOR).next().unwrap_or_default();
+        golden.expect(&path, &case(&golden::title(&path), input));
     }
-    assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
+    golden.done();
 }
 
 const SMALL: &str = "services:\n  web:\n    image: nginx\n    ports: [\"8080:80\"]\n";

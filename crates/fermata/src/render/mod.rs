@@ -51,6 +51,9 @@ pub const TARGETS: &[Target] = &[
         "Terraform: the same for DigitalOcean, as a firewall",
         cloud::groups::digitalocean,
     ),
+    Target::new("servers-azure", "Terraform: the same for Azure, as a network security group", cloud::groups::azure),
+    Target::new("servers-hetzner", "Terraform: the same for Hetzner, as a firewall", cloud::groups::hetzner),
+    Target::new("servers-openstack", "Terraform: the same for OpenStack", cloud::groups::openstack),
     Target::new("kubernetes", "Kubernetes: workloads, Gateway API, Kustomize base", kubernetes::gateway),
     Target::new("kubernetes-edge", "Kubernetes with Fermata as the edge", kubernetes::edge),
     Target::new(

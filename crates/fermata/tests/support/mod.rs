@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses its own part of the harness")]
 
 mod fermata;
+pub mod golden;
 mod peer;
 mod ports;
 mod process;

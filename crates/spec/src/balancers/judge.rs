@@ -1,10 +1,12 @@
 //! What a file has that a balancer cannot carry, or that does not go well with it: each at its place, with a way out.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Announces, Balancer, Carries, Client, Drain, Idle, Lifetime, Pins};
+use super::{Announces, Balancer, Carries, Client, Closes, Drain, Idle, Lifetime, Pins};
 use crate::{
-    CheckKind, Diagnostic, HEALTH_PATH, Health, HostPattern, Place, Port, Service, Severity, Spec, Sticky, service_path,
+    CheckKind, Diagnostic, HEALTH_PATH, Health, HostPattern, Place, Port, Protocol, Rule, Service, Severity, Spec,
+    Sticky, Whence, service_path,
 };
 
 /// All of it, in the order of the file. An error is what cannot be; a warning is what will hurt.
@@ -13,6 +15,7 @@ pub fn judge(balancer: &Balancer, spec: &Spec) -> Vec<Diagnostic> {
     court.carries();
     court.reach();
     court.announced();
+    court.closed();
     court.health();
     for service in spec.services.iter().filter(|service| is_public(service)) {
         let at = service_path(&service.name);
@@ -45,6 +48,14 @@ impl Court<'_> {
         if !self.spec.services.iter().any(is_public) {
             let help = "give a service a public port: ports: [{container: 3000, http: 8080}]";
             self.error("services", format!("no service has a public port that {title} could carry"), help.to_owned());
+        }
+        let count = gates(self.spec).len();
+        if let Some(most) = self.balancer.listeners.filter(|most| count > *most) {
+            self.error(
+                "services",
+                format!("{title} has {most} listeners at most, and the file has {count} public ports"),
+                format!("let services share ports by traffic_matches, or use {instead}"),
+            );
         }
         if let Lifetime::Fixed(seconds) = self.balancer.lifetime {
             let time = duration(seconds);
@@ -102,6 +113,33 @@ impl Court<'_> {
             }
         };
         self.error("gateway.proxy_protocol", message, help.to_owned());
+    }
+
+    /// Rules that keep a public port to some networks.
+    fn closed(&mut self) {
+        let (title, instead) = (self.balancer.title, self.balancer.instead);
+        let (rules, gates) = (&self.spec.firewall.rules, gates(self.spec));
+        let networks = |gate: (u16, Protocol)| {
+            let own = rules.iter().filter(|rule| (rule.port, rule.protocol) == gate).map(|rule| rule.from);
+            own.filter(|from| matches!(from, Whence::Network(_))).collect::<Vec<Whence>>()
+        };
+        let kept = |rule: &Rule| matches!(rule.from, Whence::Network(_)) && gates.contains(&(rule.port, rule.protocol));
+        let Some((number, rule)) = rules.iter().enumerate().find(|(_, rule)| kept(rule)) else { return };
+        let path = format!("firewall.rules[{number}].from");
+        match self.balancer.closes {
+            Closes::ByPort => {}
+            Closes::Never => {
+                let message = format!("{title} is open to everybody, also on {}", rule.port);
+                self.error(&path, message, format!("leave the rule out, or use {instead}"));
+            }
+            Closes::AsAWhole => {
+                let same = networks((rule.port, rule.protocol));
+                let Some((other, _)) = gates.iter().copied().find(|gate| networks(*gate) != same) else { return };
+                let message =
+                    format!("{title} is open to the same networks on all of its ports, and {other} is open to others");
+                self.error(&path, message, format!("write the same rules for {other}"));
+            }
+        }
     }
 
     /// Whether a service's clients are announced to it wherever they come in.
@@ -271,6 +309,14 @@ pub fn health_line(line: &str) -> (&str, &str) {
         (Some(path), None) => ("GET", path),
         _ => ("GET", HEALTH_PATH),
     }
+}
+
+/// Every public port, each once.
+fn gates(spec: &Spec) -> BTreeSet<(u16, Protocol)> {
+    let entries = || spec.services.iter().flat_map(|service| &service.ports);
+    let tcp = entries().flat_map(|port| [port.http, port.https, port.tcp]).flatten();
+    let udp = entries().filter_map(|port| port.udp);
+    tcp.map(|port| (port, Protocol::Tcp)).chain(udp.map(|port| (port, Protocol::Udp))).collect()
 }
 
 fn websocket_endpoint(service: &Service) -> Option<&str> {

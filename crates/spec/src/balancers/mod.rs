@@ -29,6 +29,8 @@ pub struct Balancer {
     pub pins: Pins,
     /// How a server behind it learns who the client is.
     pub client: Client,
+    /// Whether a port can be kept to some networks, by what is rendered.
+    pub closes: Closes,
     /// Where it can say so by the PROXY protocol.
     pub announces: Announces,
     /// How long a silent connection lives.
@@ -41,6 +43,8 @@ pub struct Balancer {
     pub drain: Drain,
     /// The only public ports that it has; empty: any.
     pub ports: &'static [u16],
+    /// The most listeners that one can have, where that cannot be raised.
+    pub listeners: Option<usize>,
     /// What to use for what it does not carry.
     pub instead: &'static str,
     /// Where the figures come from.
@@ -78,6 +82,17 @@ pub enum Client {
     Preserved,
     /// Only by PROXY protocol.
     Hidden,
+}
+
+/// Whether ports can be kept to some networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closes {
+    /// Each port to its own, by security groups, firewall rules, or an argument of the listener.
+    ByPort,
+    /// All of it to the same.
+    AsAWhole,
+    /// It is open to everybody.
+    Never,
 }
 
 /// Where a balancer can say the PROXY protocol to the servers.

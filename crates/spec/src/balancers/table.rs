@@ -1,6 +1,6 @@
 //! The table. A figure without a firm source is `Assumed`, or its row says so.
 
-use super::{Announces, Balancer, Carries, Client, Drain, Idle, Lifetime, Pins, Range};
+use super::{Announces, Balancer, Carries, Client, Closes, Drain, Idle, Lifetime, Pins, Range};
 
 const fn range(default: u64, min: u64, max: u64) -> Range {
     Range { default, min, max }
@@ -15,12 +15,14 @@ const REQUESTS: Balancer = Balancer {
     udp: false,
     pins: Pins::Cookie,
     client: Client::Forwarded,
+    closes: Closes::Never,
     announces: Announces::Never,
     idle: Idle::Unlimited,
     lifetime: Lifetime::Unlimited,
     setting: "",
     drain: Drain::Unbounded,
     ports: &[],
+    listeners: None,
     instead: "",
     source: "",
 };
@@ -34,6 +36,7 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "aws-alb",
         title: "AWS Application Load Balancer",
+        closes: Closes::ByPort,
         idle: Idle::Set(range(60, 1, 4000), 300),
         drain: Drain::Set(range(300, 0, 3600)),
         setting: "idle_timeout.timeout_seconds",
@@ -44,18 +47,21 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "aws-nlb",
         title: "AWS Network Load Balancer",
+        closes: Closes::ByPort,
         udp: true,
         client: Client::Preserved,
         idle: Idle::Set(range(350, 60, 6000), 3600),
         drain: Drain::Set(range(300, 0, 3600)),
         setting: "tcp.idle_timeout.seconds of the listener",
+        listeners: Some(50),
         instead: "aws-alb",
-        source: "botocore elbv2 (tcp.idle_timeout.seconds, deregistration_delay.timeout_seconds)",
+        source: "botocore elbv2 (tcp.idle_timeout.seconds, deregistration_delay.timeout_seconds); AWS quotas: 50 listeners",
         ..BYTES
     },
     Balancer {
         name: "aws-classic",
         title: "AWS Classic Load Balancer",
+        closes: Closes::ByPort,
         announces: Announces::ByPort,
         idle: Idle::Set(range(60, 1, 3600), 300),
         drain: Drain::Set(range(300, 1, 3600)),
@@ -88,6 +94,7 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "gcp-nlb",
         title: "Google Cloud passthrough Network Load Balancer",
+        closes: Closes::ByPort,
         udp: true,
         client: Client::Preserved,
         idle: Idle::Fixed(60),
@@ -99,6 +106,7 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "azure-appgw",
         title: "Azure Application Gateway v2",
+        closes: Closes::ByPort,
         // Whether requestTimeout is an idle limit or a lifetime is not settled, so a day is written. The portal writes 20.
         idle: Idle::Set(range(30, 1, 86_400), 86_400),
         drain: Drain::Set(range(30, 1, 3600)),
@@ -110,6 +118,7 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "azure-lb",
         title: "Azure Load Balancer",
+        closes: Closes::ByPort,
         udp: true,
         client: Client::Preserved,
         idle: Idle::Set(range(240, 240, 1800), 1800),
@@ -130,6 +139,7 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "digitalocean",
         title: "DigitalOcean Load Balancer",
+        closes: Closes::AsAWhole,
         announces: Announces::Everywhere,
         tcp: true,
         udp: true,
@@ -144,8 +154,9 @@ pub const BALANCERS: &[Balancer] = &[
         title: "Hetzner Load Balancer",
         announces: Announces::ByPort,
         idle: Idle::Assumed(60),
+        listeners: Some(30),
         instead: "a server of your own with fermata lb",
-        source: "hcloud-cloud-controller-manager; the limit of tcp services is nowhere documented",
+        source: "hcloud-cloud-controller-manager; the limit of tcp services is nowhere documented; lb31 has 30 services",
         ..BYTES
     },
     Balancer {
@@ -181,6 +192,7 @@ pub const BALANCERS: &[Balancer] = &[
     Balancer {
         name: "openstack-octavia",
         title: "OpenStack Octavia (OVHcloud and others)",
+        closes: Closes::ByPort,
         tcp: true,
         udp: true,
         idle: Idle::Set(range(50, 0, 2_073_600), 3600),

@@ -4,6 +4,7 @@ use fermata_spec::Spec;
 use serde_json::{Value, json};
 
 use super::front::{Ask, Front, Listener, Speech};
+use super::gates::Admitted;
 use super::readme::Guide;
 use super::terraform::{Module, Provider, SOME_SERVERS, asked, clients, filled, name};
 use super::{Made, render};
@@ -27,6 +28,7 @@ pub(super) const NLB_AVOIDS: &[&str] = &[
     "A TLS listener, whose idle limit is 350 s for ever, or one that offers only HTTP/2: TLS passes through to Fermata.",
     "Ending all sockets of a server whose health check fails once: unhealthy targets keep theirs for the time to leave.",
     "PROXY protocol on one side only: it is off, since the clients' addresses are preserved.",
+    "Servers open to the world because clients' addresses are preserved: only the balancer's group gets in.",
     "A health check by PROXY protocol or on the WebSocket's path.",
     "A deregistration delay shorter than the time that tunnels get to leave, and connections ended when it is over.",
 ];
@@ -114,20 +116,22 @@ fn module(front: &Front<'_>) -> Module {
     let mut module = Module::new(AWS, json!({ "region": "${var.region}" }));
     module.variable(name());
     module.variable(asked("region", "string", "The region, such as eu-central-1.", filled!("region")));
-    let vpc = ("startswith(var.vpc_id, \"vpc-\")", "The id of a VPC begins with vpc-.");
+    let vpc = ("can(regex(\"^vpc-\", var.vpc_id))", "The id of a VPC begins with vpc-.");
     module.variable(asked("vpc_id", "string", "The VPC that the servers are in.", vpc));
     let subnets = (
-        "length(var.subnets) >= 2 && alltrue([for subnet in var.subnets : startswith(subnet, \"subnet-\")])",
+        "length(var.subnets) >= 2 && alltrue([for subnet in var.subnets : can(regex(\"^subnet-\", subnet))])",
         "At least two ids of subnets, which begin with subnet-.",
     );
     module.variable(asked("subnets", "list(string)", "Public subnets in at least two zones.", subnets));
     module.variable(asked("servers", "list(string)", "Ids of the instances that run fermata up.", SOME_SERVERS));
     if front.has(Speech::Https) {
-        let certificate = ("startswith(var.certificate_arn, \"arn:\")", "The ARN of a certificate begins with arn:.");
+        let certificate = ("can(regex(\"^arn:\", var.certificate_arn))", "The ARN of a certificate begins with arn:.");
         let about = "ARN of the certificate in ACM for the https ports.";
         module.variable(asked("certificate_arn", "string", about, certificate));
     }
-    module.variable(clients());
+    if front.has_clients() {
+        module.variable(clients());
+    }
     groups(&mut module, front);
     module.output("server_security_group", "Give the instances this group.", "${aws_security_group.servers.id}");
     module.address("The balancer's name.", "${aws_lb.edge.dns_name}");
@@ -139,16 +143,17 @@ fn groups(module: &mut Module, front: &Front<'_>) {
     module.resource("aws_security_group", "balancer", group("balancer", "Clients to the balancer"));
     module.resource("aws_security_group", "servers", group("servers", "The balancer to the servers"));
     for listener in &front.listeners {
-        let rule = rule(listener.port, listener.transport());
-        let body = from_clients(rule, "${aws_security_group.balancer.id}");
+        let Some(admitted) = front.admitted(listener) else { continue };
+        let body = admitting(rule(listener.port, listener.transport()), admitted, "balancer");
         module.resource("aws_vpc_security_group_ingress_rule", &format!("clients_{}", listener.id()), body);
-        // The clients' addresses are preserved by an NLB, so the servers have to admit them.
-        if listener.speech == Speech::Tcp || listener.speech == Speech::Udp {
-            let rule = self::rule(listener.target, listener.transport());
-            let body = from_clients(rule, "${aws_security_group.servers.id}");
-            module.resource("aws_vpc_security_group_ingress_rule", &format!("servers_{}", listener.id()), body);
-        }
     }
+    for (gate, networks) in &front.gates.beside {
+        let transport = gate.protocol.name();
+        let body = admitting(rule(gate.port, transport), &Admitted::Networks(networks.clone()), "servers");
+        module.resource("aws_vpc_security_group_ingress_rule", &format!("rule_{transport}_{}", gate.port), body);
+    }
+    // A rule that names the balancer's group admits what comes through it, also where an NLB preserves the clients' addresses
+    // (docs.aws.amazon.com, "Update the security groups for your Network Load Balancer").
     for (port, transport) in front.openings() {
         let id = format!("{transport}_{port}");
         for (kind, of, other) in [("egress", "balancer", "servers"), ("ingress", "servers", "balancer")] {
@@ -164,9 +169,13 @@ fn rule(port: u16, transport: &str) -> Value {
     json!({ "ip_protocol": transport, "from_port": port, "to_port": port })
 }
 
-fn from_clients(mut rule: Value, group: &str) -> Value {
-    rule["for_each"] = json!("${toset(var.clients)}");
-    rule["security_group_id"] = json!(group);
+/// A rule of a group, for each network.
+fn admitting(mut rule: Value, admitted: &Admitted, group: &str) -> Value {
+    rule["for_each"] = match admitted {
+        Admitted::Clients => json!("${toset(var.clients)}"),
+        Admitted::Networks(networks) => json!(format!("${{toset({})}}", json!(networks))),
+    };
+    rule["security_group_id"] = json!(format!("${{aws_security_group.{group}.id}}"));
     rule["cidr_ipv4"] = json!("${each.value}");
     rule
 }

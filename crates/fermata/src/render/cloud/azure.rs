@@ -4,6 +4,7 @@ use fermata_spec::Spec;
 use serde_json::{Value, json};
 
 use super::front::{Ask, Front, Listener, Speech};
+use super::gates::Admitted;
 use super::readme::Guide;
 use super::terraform::{self, Module, Provider, Variable, asked, clients, filled, name};
 use super::{Made, render};
@@ -33,10 +34,10 @@ pub(in crate::render) fn appgw(spec: &Spec) -> Rendered {
         module.variable(servers("Private addresses of the machines that run fermata up."));
         if front.has(Speech::Https) {
             let about = "Id of the certificate for the https ports, a secret of a key vault.";
-            let check = ("startswith(var.certificate_id, \"https://\")", "The id of a secret begins with https://.");
+            let check = ("can(regex(\"^https://\", var.certificate_id))", "The id of a secret begins with https://.");
             module.variable(asked("certificate_id", "string", about, check));
             let about = "Id of the managed identity that may read the certificate.";
-            let check = ("startswith(var.identity_id, \"/subscriptions/\")", "An id begins with /subscriptions/.");
+            let check = ("can(regex(\"^/subscriptions/\", var.identity_id))", "An id begins with /subscriptions/.");
             module.variable(asked("identity_id", "string", about, check));
         }
         public_ip(&mut module);
@@ -44,13 +45,13 @@ pub(in crate::render) fn appgw(spec: &Spec) -> Rendered {
             rule("gateway-manager", 100, "GatewayManager", "Tcp", &["65200-65535".to_owned()]),
             rule("balancer", 110, "AzureLoadBalancer", "*", &["*".to_owned()]),
         ];
-        let ports: Vec<String> = front.listeners.iter().map(|listener| listener.port.to_string()).collect();
-        rules.push(from_clients(120, "Tcp", &ports));
+        rules.extend(admitting(front, |listener| listener.port));
         security(&mut module, &rules);
         module.resource("azurerm_application_gateway", "edge", gateway(front));
         let notes = &[
             "Every change of its configuration drains it and cuts the sockets that are left: change it seldom.",
             "The subnet needs a way out to the internet, too.",
+            "The servers' own network security group has to admit the gateway's subnet, and nobody else.",
         ];
         made(module, Guide::terraform(APPGW_AVOIDS, notes))
     })
@@ -87,19 +88,19 @@ pub(in crate::render) fn lb(spec: &Spec) -> Rendered {
             module.resource("azurerm_lb_rule", &listener.id(), lb_rule(front, listener, balancer));
         }
         let mut rules = vec![rule("balancer", 110, "AzureLoadBalancer", "*", &["*".to_owned()])];
-        for (priority, transport, word) in [(120, "tcp", "Tcp"), (130, "udp", "Udp")] {
-            let of = front.listeners.iter().filter(|listener| listener.transport() == transport);
-            let ports: Vec<String> = of.map(|listener| listener.target.to_string()).collect();
-            if !ports.is_empty() {
-                rules.push(from_clients(priority, word, &ports));
-            }
+        rules.extend(admitting(front, |listener| listener.target));
+        for ((gate, networks), priority) in front.gates.beside.iter().zip((2000..).step_by(10)) {
+            let transport = gate.protocol.name();
+            let named = format!("rule-{transport}-{}", gate.port);
+            rules.push(rule_from(&named, priority, &json!(networks), transport, &[gate.port.to_string()]));
         }
         security(&mut module, &rules);
         made(module, Guide::terraform(LB_AVOIDS, &[]))
     })
 }
 
-const SUBNET: (&str, &str) = ("can(regex(\"/subnets/\", var.subnet_id))", "The id of a subnet has /subnets/ in it.");
+pub(super) const SUBNET: (&str, &str) =
+    ("can(regex(\"/subnets/\", var.subnet_id))", "The id of a subnet has /subnets/ in it.");
 
 fn servers(about: &'static str) -> Variable {
     let condition =
@@ -111,13 +112,21 @@ fn made(module: Module, guide: Guide) -> Made {
     Made { name: "main.tf.json", text: module.write(), guide }
 }
 
-fn module(_: &Front<'_>) -> Module {
+/// The provider, and where everything is.
+pub(super) fn located() -> Module {
     let mut module = Module::new(AZURE, json!({ "features": {}, "subscription_id": "${var.subscription_id}" }));
     module.variable(name());
     module.variable(asked("subscription_id", "string", "The subscription's id.", filled!("subscription_id")));
     module.variable(asked("resource_group", "string", "The resource group's name.", filled!("resource_group")));
     module.variable(asked("location", "string", "The region, such as westeurope.", filled!("location")));
-    module.variable(clients());
+    module
+}
+
+fn module(front: &Front<'_>) -> Module {
+    let mut module = located();
+    if front.has_clients() {
+        module.variable(clients());
+    }
     module.address("The balancer's address.", "${azurerm_public_ip.edge.ip_address}");
     module
 }
@@ -148,16 +157,29 @@ fn rule(name: &str, priority: u16, source: &str, protocol: &str, ports: &[String
     })
 }
 
-fn from_clients(priority: u16, protocol: &str, ports: &[String]) -> Value {
-    let mut rule = rule(&format!("clients-{}", protocol.to_lowercase()), priority, "", protocol, ports);
+/// A rule for each group of listeners that are open to the same.
+fn admitting(front: &Front<'_>, port: impl Fn(&Listener) -> u16) -> Vec<Value> {
+    let rules = front.groups().into_iter().zip((120..).step_by(10)).map(|(group, priority)| {
+        let ports: Vec<String> = group.listeners.iter().map(|listener| port(listener).to_string()).collect();
+        let (whose, sources) = match group.admitted {
+            Admitted::Clients => ("clients".to_owned(), json!("${var.clients}")),
+            Admitted::Networks(networks) => (format!("networks-{}", ports.join("-")), json!(networks)),
+        };
+        rule_from(&format!("{whose}-{}", group.transport), priority, &sources, group.transport, &ports)
+    });
+    rules.collect()
+}
+
+pub(super) fn rule_from(name: &str, priority: u16, sources: &Value, transport: &str, ports: &[String]) -> Value {
+    let mut rule = rule(name, priority, "", if transport == "udp" { "Udp" } else { "Tcp" }, ports);
     if let Some(rule) = rule.as_object_mut() {
         rule.remove("source_address_prefix");
-        rule.insert("source_address_prefixes".to_owned(), json!("${var.clients}"));
+        rule.insert("source_address_prefixes".to_owned(), sources.clone());
     }
     rule
 }
 
-fn security(module: &mut Module, rules: &[Value]) {
+pub(super) fn security(module: &mut Module, rules: &[Value]) {
     module.resource("azurerm_network_security_group", "edge", placed(json!({})));
     for rule in rules {
         let mut body = rule.clone();

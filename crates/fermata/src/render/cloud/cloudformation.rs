@@ -4,6 +4,7 @@ use fermata_spec::Spec;
 
 use super::aws::{ALB_AVOIDS, NLB_AVOIDS};
 use super::front::{Front, Listener, Speech};
+use super::gates::Admitted;
 use super::readme::Guide;
 use super::{Made, render};
 use crate::render::yaml::{Item, Map, Value};
@@ -80,10 +81,12 @@ fn parameters(front: &Front<'_>) -> Map {
         certificate.put("ConstraintDescription", Value::text("an ARN, which begins with arn:"));
         parameters.put("CertificateArn", certificate);
     }
-    let mut clients = Map::of([("Type", Value::text("String")), ("Default", Value::text("0.0.0.0/0"))]);
-    clients.put("Description", Value::text("The IPv4 network that may connect to the public ports."));
-    clients.put("AllowedPattern", Value::text("[0-9.]+/[0-9]+"));
-    parameters.put("Clients", clients);
+    if front.has_clients() {
+        let mut clients = Map::of([("Type", Value::text("String")), ("Default", Value::text("0.0.0.0/0"))]);
+        clients.put("Description", Value::text("The IPv4 network that may connect to the public ports."));
+        clients.put("AllowedPattern", Value::text("[0-9.]+/[0-9]+"));
+        parameters.put("Clients", clients);
+    }
     parameters
 }
 
@@ -100,13 +103,21 @@ fn groups(front: &Front<'_>, resources: &mut Map) {
             ("ToPort", Value::bare(port)),
         ])
     };
-    let from_clients = |port: u16, transport: &str| {
+    let admitting = |port: u16, transport: &str, network: Value| {
         let mut rule = rule(port, transport);
-        rule.put("CidrIp", reference("Clients"));
+        rule.put("CidrIp", network);
         Item::from(Value::from(rule))
     };
-    let clients = front.listeners.iter().map(|listener| from_clients(listener.port, listener.transport()));
-    let clients = group("Clients to the balancer", clients.collect());
+    let mut clients: Vec<Item> = Vec::new();
+    for listener in &front.listeners {
+        let networks = match front.admitted(listener) {
+            None => Vec::new(),
+            Some(Admitted::Clients) => vec![reference("Clients")],
+            Some(Admitted::Networks(networks)) => networks.iter().map(Value::text).collect(),
+        };
+        clients.extend(networks.into_iter().map(|network| admitting(listener.port, listener.transport(), network)));
+    }
+    let clients = group("Clients to the balancer", clients);
     resources.put("BalancerGroup", typed("AWS::EC2::SecurityGroup", clients));
     let mut servers: Vec<Item> = Vec::new();
     for (port, transport) in front.openings() {
@@ -114,9 +125,10 @@ fn groups(front: &Front<'_>, resources: &mut Map) {
         rule.put("SourceSecurityGroupId", get("BalancerGroup", "GroupId"));
         servers.push(Value::from(rule).into());
     }
-    // The clients' addresses are preserved by an NLB, so the servers have to admit them.
-    let passed = front.listeners.iter().filter(|listener| matches!(listener.speech, Speech::Tcp | Speech::Udp));
-    servers.extend(passed.map(|listener| from_clients(listener.target, listener.transport())));
+    for (gate, networks) in &front.gates.beside {
+        let rule = |network| admitting(gate.port, gate.protocol.name(), Value::text(network));
+        servers.extend(networks.iter().map(rule));
+    }
     resources.put("ServerGroup", typed("AWS::EC2::SecurityGroup", group("The balancer to the servers", servers)));
 }
 

@@ -4,9 +4,11 @@ use fermata_spec::Spec;
 use serde_json::{Value, json};
 
 use super::front::{Front, Listener, Speech};
+use super::gates::Admitted;
 use super::readme::Guide;
 use super::terraform::{self, Module, Provider, asked, filled, name};
 use super::{Made, render};
+use crate::firewall::Gate;
 use crate::render::Rendered;
 
 pub(super) const DIGITALOCEAN: Provider =
@@ -65,6 +67,10 @@ fn edge(front: &Front<'_>) -> Value {
         "forwarding_rule": front.listeners.iter().map(rule).collect::<Vec<Value>>(),
         "healthcheck": check,
     });
+    if let Some(Admitted::Networks(networks)) = front.groups().first().map(|group| group.admitted) {
+        let allow: Vec<String> = networks.iter().map(|network| format!("cidr:{network}")).collect();
+        edge["firewall"] = json!({ "allow": allow });
+    }
     if front.sticky {
         edge["sticky_sessions"] =
             json!({ "type": "cookies", "cookie_name": "fermata-server", "cookie_ttl_seconds": 34_650 });
@@ -94,13 +100,22 @@ fn firewall(front: &Front<'_>) -> Value {
             "source_load_balancer_uids": ["${digitalocean_loadbalancer.edge.id}"],
         })
     };
+    let beside = |(gate, networks): &(Gate, Vec<String>)| {
+        json!({
+            "protocol": gate.protocol.name(),
+            "port_range": gate.port.to_string(),
+            "source_addresses": networks,
+        })
+    };
+    let openings = front.openings();
+    let inbound = openings.iter().map(inbound).chain(front.gates.beside.iter().map(beside));
     let outbound = ["tcp", "udp"].map(|transport| {
         json!({ "protocol": transport, "port_range": "1-65535", "destination_addresses": ["0.0.0.0/0", "::/0"] })
     });
     json!({
         "name": "${var.name}",
         "tags": ["${var.tag}"],
-        "inbound_rule": front.openings().iter().map(inbound).collect::<Vec<Value>>(),
+        "inbound_rule": inbound.collect::<Vec<Value>>(),
         "outbound_rule": outbound,
     })
 }

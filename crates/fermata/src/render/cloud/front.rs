@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use fermata_spec::{Diagnostic, Place, Service, Severity, Spec, Sticky};
 
+use super::gates::Gates;
 use crate::page;
+use crate::render::Gaps;
 use fermata_spec::balancers::{Announces, Balancer, Carries, Drain, Idle, Lifetime, clear_port, health_line};
 
 /// A balancer as it has to be for a file.
@@ -14,6 +16,8 @@ pub(super) struct Front<'s> {
     pub(super) balancer: &'static Balancer,
     /// By port, each once.
     pub(super) listeners: Vec<Listener>,
+    /// Who gets in where.
+    pub(super) gates: Gates,
     /// What is asked of a server as a whole.
     pub(super) health: Health,
     /// The idle limit to be written, in seconds.
@@ -62,8 +66,14 @@ pub(super) enum Ask {
 
 impl<'s> Front<'s> {
     /// `None` where nothing can be asked of the servers; that is said.
-    pub(super) fn new(balancer: &'static Balancer, spec: &'s Spec, said: &mut Vec<Diagnostic>) -> Option<Front<'s>> {
+    pub(super) fn new(
+        balancer: &'static Balancer,
+        spec: &'s Spec,
+        gaps: &mut Gaps<'_>,
+        said: &mut Vec<Diagnostic>,
+    ) -> Option<Front<'s>> {
         let listeners = listeners(balancer, spec);
+        let gates = Gates::new(balancer, spec, &listeners, gaps);
         let Some(health) = health(spec) else {
             said.extend(unasked(balancer, spec));
             return None;
@@ -79,6 +89,7 @@ impl<'s> Front<'s> {
             spec,
             balancer,
             listeners,
+            gates,
             health,
             idle: idle(balancer, public()),
             lifetime,
@@ -123,11 +134,13 @@ impl<'s> Front<'s> {
         self.listeners.iter().filter(|listener| seen.insert(behind(listener))).cloned().collect()
     }
 
-    /// Every port of the servers that the balancer has to reach, with its transport, the health check's among them.
+    /// Every port of the servers that the balancer has to reach, with its transport, the health check's among them, and
+    /// those that rules of the file open to balancers.
     pub(super) fn openings(&self) -> BTreeSet<(u16, &'static str)> {
         let targets = self.listeners.iter().map(|listener| (listener.target, listener.transport()));
         let checks = self.listeners.iter().map(|listener| (self.health_of(listener).port, "tcp"));
-        targets.chain(checks).collect()
+        let ruled = self.gates.to_balancer.iter().map(|gate| (gate.port, gate.protocol.name()));
+        targets.chain(checks).chain(ruled).collect()
     }
 
     /// Whether some listener speaks this.

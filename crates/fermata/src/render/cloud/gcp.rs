@@ -4,6 +4,7 @@ use fermata_spec::Spec;
 use serde_json::{Value, json};
 
 use super::front::{Ask, Front, Listener, Speech};
+use super::gates::Admitted;
 use super::readme::Guide;
 use super::terraform::{self, Module, Provider, asked, clients, filled, name};
 use super::{Made, render};
@@ -44,7 +45,8 @@ pub(in crate::render) fn alb(spec: &Spec) -> Rendered {
             entry(&mut module, listener);
         }
         let ports: Vec<String> = front.openings().iter().map(|(port, _)| port.to_string()).collect();
-        firewall(&mut module, "balancer", &json!(RANGES), &[("tcp", ports)]);
+        firewall(&mut module, "balancer", &json!(RANGES), ("tcp", ports));
+        beside(&mut module, front);
         module.address("The balancer's address.", "${google_compute_global_address.edge.address}");
         let note = "A tunnel lives for a day at most. Clients should come back by themselves, at different times.";
         made(module, Guide::terraform(ALB_AVOIDS, &[note, TAGS]))
@@ -55,7 +57,9 @@ pub(in crate::render) fn nlb(spec: &Spec) -> Rendered {
     render(spec, "gcp-nlb", |front| {
         let mut module = module(front);
         module.variable(asked("region", "string", "The region, such as europe-west3.", filled!("region")));
-        module.variable(clients());
+        if front.has_clients() {
+            module.variable(clients());
+        }
         module.resource("google_compute_address", "edge", json!({ "name": "${var.name}", "region": "${var.region}" }));
         let mut check = health(front, &front.health);
         check["region"] = json!("${var.region}");
@@ -78,12 +82,16 @@ pub(in crate::render) fn nlb(spec: &Spec) -> Rendered {
             });
             module.resource("google_compute_forwarding_rule", &listener.id(), rule);
         }
-        let of = |transport: &str| {
-            let listeners = front.listeners.iter().filter(|listener| listener.transport() == transport);
-            listeners.map(|listener| listener.target.to_string()).collect::<Vec<String>>()
-        };
-        firewall(&mut module, "clients", &json!("${var.clients}"), &[("tcp", of("tcp")), ("udp", of("udp"))]);
-        firewall(&mut module, "checks", &json!(RANGES), &[("tcp", vec![front.health.port.to_string()])]);
+        for group in front.groups() {
+            let ports: Vec<String> = group.listeners.iter().map(|listener| listener.target.to_string()).collect();
+            let (whose, sources) = match group.admitted {
+                Admitted::Clients => ("clients".to_owned(), json!("${var.clients}")),
+                Admitted::Networks(networks) => (format!("networks-{}", ports.join("-")), json!(networks)),
+            };
+            firewall(&mut module, &format!("{whose}-{}", group.transport), &sources, (group.transport, ports));
+        }
+        firewall(&mut module, "checks", &json!(RANGES), ("tcp", vec![front.health.port.to_string()]));
+        beside(&mut module, front);
         module.address("The balancer's address.", "${google_compute_address.edge.address}");
         made(module, Guide::terraform(NLB_AVOIDS, &[TAGS]))
     })
@@ -184,18 +192,22 @@ fn health(_: &Front<'_>, health: &super::front::Health) -> Value {
     check
 }
 
-fn firewall(module: &mut Module, purpose: &str, sources: &Value, ports: &[(&str, Vec<String>)]) {
-    let allow: Vec<Value> = ports
-        .iter()
-        .filter(|(_, ports)| !ports.is_empty())
-        .map(|(protocol, ports)| json!({ "protocol": protocol, "ports": ports }))
-        .collect();
+/// What the file's rules open beside the balancer.
+fn beside(module: &mut Module, front: &Front<'_>) {
+    for (gate, networks) in &front.gates.beside {
+        let transport = gate.protocol.name();
+        let allowed = (transport, vec![gate.port.to_string()]);
+        firewall(module, &format!("rule-{transport}-{}", gate.port), &json!(networks), allowed);
+    }
+}
+
+fn firewall(module: &mut Module, purpose: &str, sources: &Value, (protocol, ports): (&str, Vec<String>)) {
     let rule = json!({
         "name": format!("${{var.name}}-{purpose}"),
         "network": "${var.network}",
         "source_ranges": sources,
         "target_tags": ["${var.tag}"],
-        "allow": allow,
+        "allow": [{ "protocol": protocol, "ports": ports }],
     });
-    module.resource("google_compute_firewall", purpose, rule);
+    module.resource("google_compute_firewall", &purpose.replace('-', "_"), rule);
 }

@@ -9,8 +9,11 @@ use fermata_spec::{Network, Severity, Spec, Whence};
 use serde_json::{Value, json};
 
 use super::aws::AWS;
+use super::azure;
 use super::digitalocean::DIGITALOCEAN;
 use super::gcp::GOOGLE;
+use super::hetzner::HCLOUD;
+use super::octavia::OPENSTACK;
 use super::terraform::{Module, asked, filled, name};
 use crate::firewall::{Gate, openings};
 use crate::render::{File, Gaps, Rendered, SIGN};
@@ -35,7 +38,7 @@ pub(in crate::render) fn aws(spec: &Spec) -> Rendered {
         let mut module = Module::new(AWS, json!({ "region": "${var.region}" }));
         module.variable(name());
         module.variable(asked("region", "string", "The region, such as eu-central-1.", filled!("region")));
-        let vpc = ("startswith(var.vpc_id, \"vpc-\")", "The id of a VPC begins with vpc-.");
+        let vpc = ("can(regex(\"^vpc-\", var.vpc_id))", "The id of a VPC begins with vpc-.");
         module.variable(asked("vpc_id", "string", "Id of the VPC that the instances are in.", vpc));
         module.variable(asked("ssh", "list(string)", SSH, filled!("ssh")));
         let group = json!({
@@ -137,6 +140,87 @@ pub(in crate::render) fn digitalocean(spec: &Spec) -> Rendered {
         });
         module.resource("digitalocean_firewall", "servers", firewall);
         module.output("tag", "Droplets with this tag have the rules.", "${var.tag}");
+        module
+    })
+}
+
+pub(in crate::render) fn azure(spec: &Spec) -> Rendered {
+    render(spec, "An Azure network security group", |admissions| {
+        let mut module = azure::located();
+        module.variable(asked("subnet_id", "string", "Id of the servers' subnet.", azure::SUBNET));
+        module.variable(asked("ssh", "list(string)", SSH, filled!("ssh")));
+        let rule = |(one, priority): (&Admission, u16)| {
+            let (transport, port) = (one.gate.protocol.name(), one.gate.port.to_string());
+            let name = format!("{transport}-{port}-{}", one.version);
+            azure::rule_from(&name, priority, &json!(one.networks), transport, &[port])
+        };
+        let mut rules = vec![azure::rule_from("ssh", 100, &json!("${var.ssh}"), "tcp", &["22".to_owned()])];
+        rules.extend(admissions.iter().zip((110..).step_by(10)).map(rule));
+        azure::security(&mut module, &rules);
+        let id = "${azurerm_network_security_group.edge.id}";
+        module.output("security_group", "The subnet has this group.", id);
+        module
+    })
+}
+
+pub(in crate::render) fn hetzner(spec: &Spec) -> Rendered {
+    render(spec, "A Hetzner firewall", |admissions| {
+        let mut module = Module::new(HCLOUD, json!({}));
+        module.variable(name());
+        module.variable(asked("label", "string", "The label of the servers, such as role=edge.", filled!("label")));
+        module.variable(asked("ssh", "list(string)", SSH, filled!("ssh")));
+        let rule = |gate: Gate, networks: Value, why: &str| {
+            json!({
+                "direction": "in",
+                "description": why,
+                "protocol": gate.protocol.name(),
+                "port": gate.port.to_string(),
+                "source_ips": networks,
+            })
+        };
+        let mut rules: Vec<Value> =
+            admissions.iter().map(|one| rule(one.gate, json!(one.networks), &one.why)).collect();
+        rules.push(rule(Gate::tcp(22), json!("${var.ssh}"), "SSH"));
+        let firewall = json!({
+            "name": "${var.name}-servers",
+            "apply_to": [{ "label_selector": "${var.label}" }],
+            "rule": rules,
+        });
+        module.resource("hcloud_firewall", "servers", firewall);
+        module.output("label", "Servers with this label have the rules.", "${var.label}");
+        module
+    })
+}
+
+pub(in crate::render) fn openstack(spec: &Spec) -> Rendered {
+    render(spec, "An OpenStack security group", |admissions| {
+        let mut module = Module::new(OPENSTACK, json!({}));
+        module.variable(name());
+        module.variable(asked("ssh", "list(string)", SSH, filled!("ssh")));
+        let group = json!({ "name": "${var.name}-servers", "description": "Clients to the servers" });
+        module.resource("openstack_networking_secgroup_v2", "servers", group);
+        let id = "${openstack_networking_secgroup_v2.servers.id}";
+        let rule = |gate: Gate, version: &str, networks: Value, why: &str| {
+            json!({
+                "for_each": networks,
+                "security_group_id": id,
+                "description": why,
+                "direction": "ingress",
+                "ethertype": version.replace('v', "IPv"),
+                "protocol": gate.protocol.name(),
+                "port_range_min": gate.port,
+                "port_range_max": gate.port,
+                "remote_ip_prefix": "${each.value}",
+            })
+        };
+        for one in admissions {
+            let networks = json!(format!("${{toset({})}}", json!(one.networks)));
+            let body = rule(one.gate, one.version, networks, &one.why);
+            module.resource("openstack_networking_secgroup_rule_v2", &one.id(), body);
+        }
+        let ssh = rule(Gate::tcp(22), "v4", json!("${toset(var.ssh)}"), "SSH");
+        module.resource("openstack_networking_secgroup_rule_v2", "ssh", ssh);
+        module.output("security_group", "Give the servers this group.", id);
         module
     })
 }

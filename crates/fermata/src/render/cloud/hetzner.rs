@@ -9,7 +9,7 @@ use super::terraform::{self, Module, Provider, SOME_SERVERS, asked, filled, name
 use super::{Made, render};
 use crate::render::Rendered;
 
-const HCLOUD: Provider = Provider { name: "hcloud", source: "hetznercloud/hcloud", version: "~> 1.50" };
+pub(super) const HCLOUD: Provider = Provider { name: "hcloud", source: "hetznercloud/hcloud", version: "~> 1.50" };
 
 const AVOIDS: &[&str] = &[
     "HTTP services, whose limits for WebSockets are nowhere documented: bytes pass as they are.",
@@ -23,8 +23,14 @@ pub(in crate::render) fn balancer(spec: &Spec) -> Rendered {
         let mut module = Module::new(HCLOUD, json!({}));
         module.variable(name());
         module.variable(asked("location", "string", "The location, such as fsn1.", filled!("location")));
-        let size = ("startswith(var.size, \"lb\")", "A size begins with lb, such as lb11.");
-        module.variable(preset("size", "string", "How large it is, such as lb11.", "lb11", size));
+        let size = ("can(regex(\"^lb\", var.size))", "A size begins with lb, such as lb11.");
+        // The smallest with as many services (docs.hetzner.com/cloud/load-balancers/overview); the table has the largest.
+        let smallest = match front.listeners.len() {
+            ..=5 => "lb11",
+            6..=15 => "lb21",
+            _ => "lb31",
+        };
+        module.variable(preset("size", "string", "How large it is, such as lb11.", smallest, size));
         let network = ("var.network > 0", "The id of a network is a number.");
         module.variable(asked("network", "number", "Id of the network that the servers are in.", network));
         module.variable(asked("servers", "list(string)", "Ids of the servers that run fermata up.", SOME_SERVERS));

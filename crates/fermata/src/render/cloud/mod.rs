@@ -11,6 +11,7 @@ pub(super) mod cloudformation;
 pub(super) mod digitalocean;
 pub(super) mod fly;
 mod front;
+mod gates;
 pub(super) mod gcp;
 pub(super) mod groups;
 pub(super) mod hetzner;
@@ -23,7 +24,7 @@ pub(super) mod vultr;
 
 use fermata_spec::{Severity, Spec};
 
-use super::{File, Rendered};
+use super::{File, Gaps, Rendered};
 use fermata_spec::balancers;
 use front::Front;
 pub(super) use front::seconds;
@@ -41,10 +42,13 @@ struct Made {
 fn render(spec: &Spec, balancer: &str, make: impl FnOnce(&Front<'_>) -> Made) -> Rendered {
     let balancer = balancers::balancer(balancer).expect("every target has a row in the table");
     let mut said = balancers::judge(balancer, spec);
-    let front = Front::new(balancer, spec, &mut said);
+    let mut gaps = Gaps::new(spec);
+    let front = Front::new(balancer, spec, &mut gaps, &mut said);
     let Some(front) = front.filter(|_| said.iter().all(|one| one.severity != Severity::Error)) else {
         return Rendered { files: Vec::new(), said };
     };
+    said.extend(gaps.said);
+    said.sort_by_key(|one| one.places[0].span.start);
     let Made { name, text, guide } = make(&front);
     let readme = readme::write(&front, name, &guide);
     Rendered { files: vec![File::new(name, text), File::beside("README.md", readme)], said }

@@ -4,12 +4,13 @@ use fermata_spec::Spec;
 use serde_json::{Value, json};
 
 use super::front::{Ask, Front, Listener, Speech};
+use super::gates::Admitted;
 use super::readme::Guide;
 use super::terraform::{self, Module, Provider, asked, clients, filled, name};
 use super::{Made, render};
 use crate::render::Rendered;
 
-const OPENSTACK: Provider =
+pub(super) const OPENSTACK: Provider =
     Provider { name: "openstack", source: "terraform-provider-openstack/openstack", version: "~> 3.0" };
 
 const AVOIDS: &[&str] = &[
@@ -33,10 +34,16 @@ pub(in crate::render) fn balancer(spec: &Spec) -> Rendered {
         module.variable(asked("pool", "string", "The network that floating addresses come from.", filled!("pool")));
         if front.has(Speech::Https) {
             let about = "Reference of the certificate for the https ports, a secret in Barbican.";
-            let check = ("startswith(var.certificate, \"http\")", "A reference in Barbican is a URL.");
+            let check = ("can(regex(\"^http\", var.certificate))", "A reference in Barbican is a URL.");
             module.variable(asked("certificate", "string", about, check));
         }
-        module.variable(clients());
+        if front.has_clients() {
+            module.variable(clients());
+        }
+        let check = ("can(cidrhost(var.network, 0))", "A network is written as 10.0.0.0/24.");
+        let about = "The IPv4 network of that subnet: the balancer connects from there.";
+        module.variable(asked("network", "string", about, check));
+        group(&mut module, front);
         let edge = json!({ "name": "${var.name}", "vip_subnet_id": "${var.subnet_id}" });
         module.resource("openstack_lb_loadbalancer_v2", "edge", edge);
         let address = json!({ "pool": "${var.pool}", "port_id": "${openstack_lb_loadbalancer_v2.edge.vip_port_id}" });
@@ -50,10 +57,40 @@ pub(in crate::render) fn balancer(spec: &Spec) -> Rendered {
         module.address("The balancer's address.", "${openstack_networking_floatingip_v2.edge.address}");
         let notes = &[
             "Before a server is stopped, set its members' weight to 0: open connections stay, new ones go elsewhere.",
-            "The servers' security group has to admit the subnet that the balancer is in.",
+            "Give the servers the security group of the output `server_security_group`.",
         ];
         Made { name: "main.tf.json", text: module.write(), guide: Guide::terraform(AVOIDS, notes) }
     })
+}
+
+/// The servers' security group: open to the subnet of the balancer, and to whom else the file's rules open it.
+fn group(module: &mut Module, front: &Front<'_>) {
+    let about = json!({ "name": "${var.name}-servers", "description": "The balancer to the servers" });
+    module.resource("openstack_networking_secgroup_v2", "servers", about);
+    let id = "${openstack_networking_secgroup_v2.servers.id}";
+    let rule = |transport: &str, port: u16| {
+        json!({
+            "security_group_id": id,
+            "direction": "ingress",
+            "ethertype": "IPv4",
+            "protocol": transport,
+            "port_range_min": port,
+            "port_range_max": port,
+        })
+    };
+    for (port, transport) in front.openings() {
+        let mut body = rule(transport, port);
+        body["remote_ip_prefix"] = json!("${var.network}");
+        module.resource("openstack_networking_secgroup_rule_v2", &format!("{transport}_{port}"), body);
+    }
+    for (gate, networks) in &front.gates.beside {
+        let transport = gate.protocol.name();
+        let mut body = rule(transport, gate.port);
+        body["for_each"] = json!(format!("${{toset({})}}", json!(networks)));
+        body["remote_ip_prefix"] = json!("${each.value}");
+        module.resource("openstack_networking_secgroup_rule_v2", &format!("rule_{transport}_{}", gate.port), body);
+    }
+    module.output("server_security_group", "Give the servers this group.", id);
 }
 
 fn pool(module: &mut Module, front: &Front<'_>, target: &Listener) {
@@ -111,7 +148,12 @@ fn listen(front: &Front<'_>, listener: &Listener) -> Value {
         "protocol": protocol,
         "protocol_port": listener.port,
         "default_pool_id": format!("${{openstack_lb_pool_v2.{}.id}}", listener.target_id()),
-        "allowed_cidrs": "${var.clients}",
+        "allowed_cidrs": match front.admitted(listener) {
+            Some(Admitted::Clients) => json!("${var.clients}"),
+            Some(Admitted::Networks(networks)) => json!(networks),
+            // An empty list would be everybody.
+            None => json!(["127.0.0.1/32"]),
+        },
     });
     if listener.speech != Speech::Udp {
         body["timeout_client_data"] = json!(front.idle * 1000);

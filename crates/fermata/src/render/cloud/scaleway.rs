@@ -24,7 +24,7 @@ pub(in crate::render) fn balancer(spec: &Spec) -> Rendered {
         let mut module = Module::new(SCALEWAY, json!({ "zone": "${var.zone}" }));
         module.variable(name());
         module.variable(asked("zone", "string", "The zone, such as fr-par-1.", filled!("zone")));
-        let size = ("startswith(upper(var.size), \"LB-\")", "A size begins with LB-, such as LB-S.");
+        let size = ("can(regex(\"^LB-\", upper(var.size)))", "A size begins with LB-, such as LB-S.");
         module.variable(preset("size", "string", "How large it is, such as LB-S.", "LB-S", size));
         let addresses = (
             "length(var.servers) > 0 && alltrue([for server in var.servers : can(cidrhost(\"${server}/32\", 0))])",

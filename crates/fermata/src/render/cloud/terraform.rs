@@ -87,7 +87,7 @@ pub(super) const SOME_SERVERS: (&str, &str) =
 /// Condition and words for a text that may not be empty.
 macro_rules! filled {
     ($name:literal) => {
-        (concat!("length(var.", $name, ") > 0"), concat!($name, " may not be empty."))
+        (concat!("length(var.", $name, ") > 0"), concat!("The variable ", $name, " may not be empty."))
     };
 }
 pub(super) use filled;

@@ -5,10 +5,12 @@ use std::fmt::Write;
 use fermata_spec::{Service, Spec};
 
 use super::Entrance;
+use super::edge::MONITORING;
 use super::environment::Secrets;
 use super::gateway::certificate;
 use super::ingress::Controller;
 use crate::render::SIGN;
+use crate::render::cloud::seconds;
 use crate::render::kubernetes::workload::grace;
 use fermata_spec::balancers::duration;
 
@@ -35,9 +37,12 @@ pub(super) fn write(entrance: Entrance, spec: &Spec, services: &[&Service], secr
         .flat_map(|service| &service.ports)
         .find_map(|port| port.https.map(|port| ("wss", port)).or_else(|| port.http.map(|port| ("ws", port))));
     let (scheme, port) = port.unwrap_or(("ws", 80));
+    // Longer than three Pings.
+    let pings = services.iter().filter_map(|service| service.websocket.keepalive);
+    let idle = pings.max().map_or(60, |ping| seconds(ping) * 3);
     let _ = writeln!(
         text,
-        "\n## Three commands\n\n```sh\nkubectl apply -k .\nfermata probe {scheme}://ADDRESS:{port}/ --idle 75s\nkubectl delete -k .\n```\n\n\
+        "\n## Three commands\n\n```sh\nkubectl apply -k .\nfermata probe {scheme}://ADDRESS:{port}/ --idle {idle}s\nkubectl delete -k .\n```\n\n\
          ADDRESS is what `{}` shows.",
         match entrance {
             Entrance::Gateway => "kubectl get gateway public",
@@ -81,10 +86,14 @@ fn before(entrance: Entrance, spec: &Spec, services: &[&Service], secrets: &Secr
             lines.push("A certificate in ACM for the names of the file: the controller finds it by them.".to_owned());
         }
         Entrance::Ingress(_) => lines.push("The controller that the Ingress is for.".to_owned()),
-        Entrance::Edge => lines.push(
+        Entrance::Edge => lines.extend([
             "An image of Fermata that the cluster can pull: write its name into `images` of kustomization.yaml."
                 .to_owned(),
-        ),
+            format!(
+                "The namespace of what reads metrics, such as Prometheus: write it in the place of `{MONITORING}` in the \
+                 NetworkPolicy `fermata`. No other one reaches them."
+            ),
+        ]),
     }
     lines
 }

@@ -26,14 +26,20 @@ pub(super) fn account() -> [Map; 3] {
     [head("v1", "ServiceAccount", NAME), rights, binding]
 }
 
-/// Everybody reaches the public ports, the cluster the metrics. It reaches the pods of its namespace and the API server, and
+/// The namespace of what reads metrics, as most call it.
+pub(in crate::render::kubernetes) const MONITORING: &str = "monitoring";
+
+/// Everybody reaches the public ports, one namespace the metrics. It reaches the pods of its namespace and the API server, and
 /// asks no name server: `EndpointSlices` have addresses.
 pub(super) fn policy(services: &[&Service], ports: &[(u16, &'static str)], status: u16) -> Map {
     let port =
         |port: u16, transport: &str| Map::of([("port", Value::bare(port)), ("protocol", Value::text(transport))]);
-    let every = || Map::of([("namespaceSelector", Map::default().into())]);
+    // Every namespace has this label (kubernetes.io, "Automatic labelling").
+    let name = Map::of([("kubernetes.io/metadata.name", Value::text(MONITORING))]);
+    let monitoring = Map::of([("namespaceSelector", Map::of([("matchLabels", name.into())]).into())]);
     let public = Map::of([("ports", Value::maps(ports.iter().map(|(number, transport)| port(*number, transport))))]);
-    let metrics = Map::of([("from", Value::maps([every()])), ("ports", Value::maps([port(status, "TCP")]))]);
+    let metrics = Map::of([("from", Value::maps([monitoring])), ("ports", Value::maps([port(status, "TCP")]))]);
+    let metrics = Item { above: vec!["The namespace of what reads metrics.".to_owned()], value: metrics.into() };
     let mut behind: Vec<(u16, &str)> = Vec::new();
     for one in services.iter().flat_map(|service| &service.ports) {
         let tcp = one.http.or(one.https).or(one.tcp).map(|_| (one.container, "TCP"));
@@ -56,7 +62,7 @@ pub(super) fn policy(services: &[&Service], ports: &[(u16, &'static str)], statu
         Map::of([
             ("podSelector", Map::of([("matchLabels", selector(NAME).into())]).into()),
             ("policyTypes", Value::words(["Ingress", "Egress"])),
-            ("ingress", Value::maps([public, metrics])),
+            ("ingress", Value::List(vec![Value::from(public).into(), metrics])),
             ("egress", Value::List(vec![Value::from(pods).into(), server])),
         ]),
     );

@@ -7,6 +7,7 @@ mod file;
 
 use fermata_spec::{Service, Spec};
 
+pub(super) use self::access::MONITORING;
 use self::access::{account, policy};
 use self::file::{configuration, folder};
 use super::gateway::certificate;
