@@ -197,6 +197,13 @@ impl Pools {
         own.flat_map(|(_, pool)| pool.endpoints()).collect()
     }
 
+    /// The endpoints of a service that are well.
+    pub fn well(&self, service: &str) -> Vec<Arc<Endpoint>> {
+        let pools = self.pools();
+        let own = pools.iter().filter(|((of, _), _)| &**of == service);
+        own.flat_map(|(_, pool)| pool.well()).collect()
+    }
+
     /// Every endpoint that is well: service, container port, and which it is.
     pub fn all(&self) -> Vec<(Arc<str>, u16, Arc<Endpoint>)> {
         let pools = self.pools();

@@ -81,11 +81,12 @@ impl Running {
                 let staying: Vec<Found> = found.iter().filter(|one| !one.standing.is_leaving()).cloned().collect();
                 let before = std::mem::replace(&mut following.staying, staying.clone());
                 let open = discovery::open(&found);
-                let known = self.pools.endpoints(&service);
+                let away = found.iter().filter(|one| one.standing == Standing::Away).collect::<Vec<&Found>>();
+                let known = self.pools.well(&service);
                 let is_new = |target: &Target| !known.iter().any(|one| one.target == *target);
                 let more =
                     !known.is_empty() && open.iter().flat_map(|one| &one.ports).any(|(_, at)| is_new(&Target::Ip(*at)));
-                let gone = self.pools.adopt(&service, &open);
+                let gone = self.pools.adopt(&service, &open, &away);
                 let stays = |target: &Target| {
                     staying.iter().flat_map(|one| &one.ports).any(|(_, at)| *target == Target::Ip(*at))
                 };

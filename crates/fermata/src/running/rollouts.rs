@@ -219,7 +219,8 @@ impl Running {
         let service = self.spec.services.iter().find(|service| service.name == *name);
         let Some(over) = service.and_then(|service| service.rebalance) else { return };
         let mut tunnels: BTreeMap<Arc<str>, u32> = BTreeMap::new();
-        for endpoint in self.pools.endpoints(name) {
+        // Who is not well takes nothing, and has no share.
+        for endpoint in self.pools.well(name) {
             *tunnels.entry(endpoint.instance.clone()).or_default() += endpoint.live();
         }
         let tunnels: Vec<_> = tunnels.into_iter().collect();

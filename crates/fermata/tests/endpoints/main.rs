@@ -171,8 +171,12 @@ fn pods_get_traffic_as_they_become_ready_and_their_tunnels_are_told_as_they_leav
         // What is only not ready gets nothing new, and keeps what it has.
         running.pods_are(&[unready("web-a", A), ready("web-b", B)]);
         running.says("chat.web-a at 127.0.0.2:PORT is not ready");
+        running.until_instances(&["chat.web-a not ready 20", "chat.web-b ready 20"]);
         second.extend(open_many(running.port, 5).await);
         works(&mut first[0]).await;
+        // Whoever comes back is known with all that it has.
+        running.pods_are(&[ready("web-a", A), ready("web-b", B)]);
+        running.until_instances(&["chat.web-a ready 20", "chat.web-b ready 25"]);
         running.pods_are(&[terminating("web-a", A), ready("web-b", B)]);
         assert_eq!(endings(first).await, told_to_come_back(20));
         running.until_instances(&["chat.web-a stopping 0", "chat.web-b ready 25"]);
@@ -382,7 +386,7 @@ fn tunnels_of_a_pod_that_was_not_ready_and_is_gone_after_an_upgrade_are_told() {
     runtime().block_on(async {
         let tunnels = open_many(running.port, 10).await;
         running.pods_are(&[ready("web-a", A), unready("web-b", B)]);
-        running.says("chat.web-b at 127.0.0.3:PORT is not ready");
+        running.until_instances(&["chat.web-a ready 5", "chat.web-b not ready 5"]);
         // The new process hears nothing of the cluster until the pod is gone.
         running.api.refuse(Some((500, "etcdserver: leader changed")));
         let mut command = running.fermata.folder.command(&["upgrade", "--state-dir", "state"]);

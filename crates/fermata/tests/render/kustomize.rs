@@ -52,7 +52,8 @@ fn kustomize_builds_exactly_the_objects_of_the_files() {
     assert!(built >= 14, "{built}");
 }
 
-/// A base is for overlays: the edge's image is put in by one, as its README.md says, and so is a name before all names.
+/// A base is for overlays. They call it one of their `resources` today; the Kustomize of Debian 12 knows only `bases`, and newer
+/// ones know both.
 #[test]
 fn an_overlay_changes_the_base_as_kustomize_means_it() {
     let folder = Folder::new("");
@@ -64,7 +65,7 @@ fn an_overlay_changes_the_base_as_kustomize_means_it() {
     }
     folder.write(
         "production/kustomization.yaml",
-        "resources: [../base]\nnamespace: live\nimages: [{name: registry.example.com/fermata, newName: here.example.com/fermata, newTag: \"7\"}]\n",
+        "bases: [../base]\nnamespace: live\nimages: [{name: registry.example.com/fermata, newName: here.example.com/fermata, newTag: \"7\"}]\n",
     );
     let answer = program("kubectl").args(["kustomize", "production"]).current_dir(folder.path()).output();
     let answer = answer.expect("cargo xtask install brings kubectl");
