@@ -72,6 +72,6 @@ fn systemd_takes_the_unit_of_the_package() {
     let (well, said) = analyze(&["verify"], &file);
     assert!(well && !said.contains("fermata.service:"), "{said}");
     // 10 is a unit without bounds.
-    let (well, said) = analyze(&["security", "--offline=yes", "--threshold=25"], &file);
+    let (well, said) = analyze(&["security", "--offline=yes", "--threshold=20"], &file);
     assert!(well, "{said}");
 }
