@@ -13,7 +13,8 @@ use tokio::net::UdpSocket;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
-use crate::route::{Asked, Lease, Table, Target, Wish};
+use crate::net::Own;
+use crate::route::{Asked, Hop, Lease, Table, Target, Wish};
 
 /// A client that is silent this long is forgotten: what conntrack grants a stream (`nf_conntrack_udp_timeout_stream`, 120 s).
 const SILENCE: Duration = Duration::from_mins(2);
@@ -83,8 +84,13 @@ impl Port {
             if self.sessions.len() >= CLIENTS {
                 return None;
             }
-            let lease = self.table.load().find(self.number, "")?.pick(Asked::Other, &Wish::of(client.ip()), &[])?;
-            let upstream = Rc::new(connect(lease.target()).await.ok()?);
+            let (lease, own) = {
+                let table = self.table.load();
+                let route = table.find(self.number, "")?;
+                let own = (route.hop == Hop::Gateway).then(|| Own::new(table.gateway.clone(), table.listening()));
+                (route.pick(Asked::Other, &Wish::of(client.ip()), &[])?, own)
+            };
+            let upstream = Rc::new(connect(lease.target(), own.as_ref()).await.ok()?);
             let heard = Rc::new(Cell::new(Instant::now()));
             let answers = Answers {
                 public: self.public.clone(),
@@ -101,13 +107,18 @@ impl Port {
     }
 }
 
-async fn connect(target: &Target) -> io::Result<UdpSocket> {
+/// Toward an instance, and never to ourselves where we are told who that is.
+async fn connect(target: &Target, own: Option<&Own>) -> io::Result<UdpSocket> {
     let service = match target {
         Target::Ip(address) => *address,
-        Target::Name(name, port) => tokio::net::lookup_host((name.as_str(), *port))
-            .await?
-            .next()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?,
+        Target::Name(name, port) => {
+            let mut found = tokio::net::lookup_host((name.as_str(), *port)).await?;
+            let first = match own {
+                Some(own) => own.others(name, found).0.first().copied(),
+                None => found.next(),
+            };
+            first.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?
+        }
         Target::Unix(_) => return Err(io::ErrorKind::Unsupported.into()),
     };
     let any = if service.is_ipv4() { SocketAddr::from(([0; 4], 0)) } else { SocketAddr::from(([0u16; 8], 0)) };
