@@ -20,6 +20,7 @@ pub mod tree;
 pub use diagnostic::render::{Position, Source as SourceText};
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use model::*;
+pub use reader::nearest_word;
 pub use schema::schema;
 pub use tree::MAX_BYTES;
 

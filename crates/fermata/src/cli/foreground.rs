@@ -25,6 +25,7 @@ pub struct Up {
 #[command(after_help = "Examples:
   fermata lb                          the load balancer of service.yml of this folder
   fermata lb --dry-run                print its servers, their checks and its ports
+  fermata lb --engine haproxy         the same by a real HAProxy, configured and supervised
   fermata drain web2                  in another terminal: web2 gets nothing new, its clients come back to others
   fermata reload                      after editing load_balancer.servers")]
 pub struct Lb {
@@ -42,6 +43,7 @@ pub enum Engine {
     /// Fermata itself.
     Builtin,
     /// A real `HAProxy`, started and supervised.
+    #[value(help = "A real HAProxy, started and supervised")]
     Haproxy,
 }
 

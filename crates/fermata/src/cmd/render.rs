@@ -19,8 +19,9 @@ pub fn run(args: &Render) -> Result<Answer, Failure> {
         return Ok(Answer::Yes);
     };
     let target = render::target(name).ok_or_else(|| {
-        let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
-        Failure::Usage(format!("\"{name}\" is not a target; the targets are: {}", names.join(", ")))
+        let near = render::near(name);
+        let meant = if near.is_empty() { String::new() } else { format!("did you mean {}? ", near.join(" or ")) };
+        Failure::Usage(format!("\"{name}\" is not a target; {meant}fermata render --list names all of them"))
     })?;
     let Some(loaded) = file::load(args.file.as_deref())? else { return Ok(Answer::No) };
     let rendered = target.render(&loaded.spec);

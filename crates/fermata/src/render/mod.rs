@@ -12,7 +12,7 @@ mod references;
 pub mod yaml;
 
 pub use self::haproxy::{ENDING, Front, Paths, fronts, render_with as haproxy_with};
-use fermata_spec::{Diagnostic, Place, Severity, Spec};
+use fermata_spec::{Diagnostic, Place, Severity, Spec, nearest_word};
 
 /// Something that can be rendered for.
 #[derive(Debug, Clone, Copy)]
@@ -115,6 +115,18 @@ impl File {
 /// The target of a name.
 pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
+}
+
+/// Targets that were probably meant by a name that is none: those that share the most words with it, or the one that it is a slip of
+/// the fingers away from.
+pub fn near(name: &str) -> Vec<&'static str> {
+    let names = || TARGETS.iter().map(|target| target.name);
+    let shared = |target: &str| target.split('-').filter(|word| name.split('-').any(|own| own == *word)).count();
+    let most = names().map(shared).max().unwrap_or_default();
+    if most > 0 {
+        return names().filter(|target| shared(target) == most).collect();
+    }
+    nearest_word(name, names()).into_iter().collect()
 }
 
 impl Target {

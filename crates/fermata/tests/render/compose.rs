@@ -55,11 +55,16 @@ fn the_targets_are_listed() {
 }
 
 #[test]
-fn an_unknown_target_is_wrong_usage() {
-    let ended = Folder::new(SMALL).run(&["render", "composer"]);
-    let names: Vec<&str> = fermata::render::TARGETS.iter().map(|target| target.name).collect();
-    let said = format!("error: \"composer\" is not a target; the targets are: {}\n", names.join(", "));
-    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(2), "", said.as_str()));
+fn an_unknown_target_is_wrong_usage_and_those_that_may_be_meant_are_named() {
+    for (name, meant) in [
+        ("composer", "did you mean compose? "),
+        ("firewall-hetzner", "did you mean hetzner or servers-hetzner? "),
+        ("teapot", ""),
+    ] {
+        let ended = Folder::new(SMALL).run(&["render", name]);
+        let said = format!("error: \"{name}\" is not a target; {meant}fermata render --list names all of them\n");
+        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(2), "", said.as_str()));
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{Fields, Reading, join, nearest_word, segment};
 use crate::diagnostic::codes::Code;
 use crate::diagnostic::{Diagnostic, codes, quote};
+use crate::format::values::meant;
 use crate::grammar::{Numbers, Section, Shape, Text};
 use crate::tree::{Entry, Kind, Node, Scalar};
 
@@ -80,7 +81,11 @@ impl<'a> Field<'a> {
         let text = self.text()?;
         let value = parse(text);
         if value.is_none() {
-            self.say(&codes::VALUE, format!("{} is not {}", quote(text), self.shape.expected()));
+            let message = format!("{} is not {}", quote(text), self.shape.expected());
+            match meant(self.shape, text) {
+                Some(meant) => self.say_help(&codes::VALUE, message, format!("write {meant}")),
+                None => self.say(&codes::VALUE, message),
+            }
         }
         value
     }

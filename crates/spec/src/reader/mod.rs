@@ -14,7 +14,8 @@ use std::ops::Range;
 
 pub(crate) use field::Field;
 pub(crate) use fields::Fields;
-pub(crate) use names::{join, list, nearest_word, segment};
+pub use names::nearest_word;
+pub(crate) use names::{join, list, segment};
 
 use crate::diagnostic::Diagnostics;
 use crate::grammar::Key;

@@ -23,7 +23,7 @@ pub(crate) fn segment(name: &str) -> Cow<'_, str> {
 }
 
 /// The word that was probably meant.
-pub(crate) fn nearest_word<'w>(written: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+pub fn nearest_word<'w>(written: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     if written.len() > 64 {
         return None;
     }

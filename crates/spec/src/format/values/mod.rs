@@ -10,7 +10,7 @@ pub(crate) use network::{
     ADDRESS, DOMAIN, HOST_PATTERN, IP, NETWORK, ORIGIN, SOCKET, WHENCE, address, domain, host_pattern, network, origin,
     whence,
 };
-pub(crate) use time::{DURATION, INTERVAL, RATE, TIMEOUT, duration, interval, rate, seconds, timeout};
+pub(crate) use time::{DURATION, INTERVAL, RATE, TIMEOUT, duration, interval, meant, rate, seconds, timeout};
 
 use crate::grammar::{Numbers, Shape, Text};
 

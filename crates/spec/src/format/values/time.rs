@@ -61,6 +61,37 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     (!text.is_empty() && total <= Duration::from_secs(MAX_SECONDS)).then_some(total)
 }
 
+/// What was probably meant by a text that is no duration, where one is expected: `25 secs`, `1.5 hours`, `2 Minutes`.
+pub(crate) fn meant(shape: &Shape, text: &str) -> Option<String> {
+    let Shape::Text(Text { expected, .. }) = shape else { return None };
+    if !expected.starts_with("a duration") {
+        return None;
+    }
+    let text = text.trim().to_ascii_lowercase();
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+    let (unit, millis) = match unit.trim() {
+        "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => ("ms", 1),
+        "s" | "sec" | "secs" | "second" | "seconds" => ("s", 1000),
+        "m" | "min" | "mins" | "minute" | "minutes" => ("m", 60 * 1000),
+        "h" | "hr" | "hrs" | "hour" | "hours" => ("h", 60 * 60 * 1000),
+        "d" | "day" | "days" => ("d", 24 * 60 * 60 * 1000),
+        _ => return None,
+    };
+    let whole = match number.split_once('.') {
+        None => format!("{number}{unit}"),
+        // A fraction is so many of a smaller unit: one digit is enough for what people write.
+        Some((whole, tenths)) if tenths.len() == 1 => {
+            let tenths = whole.parse::<u64>().ok()?.checked_mul(10)?.checked_add(tenths.parse().ok()?)?;
+            let millis = tenths.checked_mul(millis)?.checked_div(10)?;
+            let units = [("m", 60 * 1000), ("s", 1000), ("ms", 1)];
+            let (unit, count) = units.iter().find(|(_, count)| millis % count == 0)?;
+            format!("{}{unit}", millis / count)
+        }
+        Some(_) => return None,
+    };
+    duration(&whole).is_some().then_some(whole)
+}
+
 /// A duration that is not zero.
 pub(crate) fn interval(text: &str) -> Option<Duration> {
     duration(text).filter(|duration| !duration.is_zero())
