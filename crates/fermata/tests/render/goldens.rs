@@ -5,7 +5,7 @@ use fermata::render::TARGETS;
 use crate::support::golden::{Golden, folder, inputs, rendered, transcript};
 
 /// The folder with a target's service.yml files.
-fn family(target: &str) -> &str {
+pub(crate) fn family(target: &str) -> &str {
     match target {
         "compose" | "haproxy" | "keepalived" => target,
         _ if target.starts_with("kubernetes") => "kubernetes",

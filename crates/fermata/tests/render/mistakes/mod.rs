@@ -6,6 +6,7 @@
 mod clusters;
 mod made;
 mod manner;
+mod proxies;
 mod reach;
 mod targets;
 mod times;
@@ -27,7 +28,7 @@ struct Mistake {
 }
 
 fn mistakes() -> impl Iterator<Item = &'static Mistake> {
-    [times::MISTAKES, reach::MISTAKES, manner::MISTAKES, clusters::MISTAKES].into_iter().flatten()
+    [times::MISTAKES, reach::MISTAKES, manner::MISTAKES, clusters::MISTAKES, proxies::MISTAKES].into_iter().flatten()
 }
 
 #[test]
@@ -61,8 +62,7 @@ fn every_target_of_a_balancer_or_a_cluster_is_in_the_table() {
 
 /// Everything that a target makes of the files of its family.
 fn all(name: &'static str) -> Vec<(String, Made)> {
-    let family = if name.starts_with("kubernetes") { crate::kubernetes::FOLDER } else { crate::cloud::FOLDER };
-    let made = inputs(family).into_iter().filter_map(|(input, yml)| {
+    let made = inputs(&format!("render/{}", crate::goldens::family(name))).into_iter().filter_map(|(input, yml)| {
         let spec = fermata_spec::read(&yml).spec.expect("it is a service.yml");
         let files = target(name).expect("a target").render(&spec).files;
         (!files.is_empty()).then(|| (input, Made::new(name, spec, &files)))
