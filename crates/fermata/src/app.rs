@@ -109,6 +109,7 @@ impl Prepared {
         let mut warnings: Vec<String> = limits::check(&spec).into_iter().collect();
         let files = certificate_files(&spec, &ports, place, &mut warnings)?;
         let certificates = Loaded::read(&files).map_err(StartError::Certificate)?;
+        warnings.extend(unseen(&spec, &certificates));
         let secure = secure(&spec, place)?;
         let bound = Bound::new(&spec.gateway, &ports, before).map_err(StartError::Bind)?;
         Ok(Prepared { spec, plan, cluster, ports, bound, certificates, secure, warnings })
@@ -123,6 +124,28 @@ fn cluster(spec: &Spec, plan: &Plan, place: &Place) -> Result<Option<Arc<Cluster
     let cluster = Cluster::of(&spec.kubernetes, &caller);
     let cluster = cluster.map_err(|error| StartError::System(format!("services.{}.endpoints: {error}", first.name)))?;
     Ok(Some(Arc::new(cluster)))
+}
+
+/// Certificates of a load balancer that no client sees: the TLS of all their names is passed to the servers.
+fn unseen(spec: &Spec, certificates: &Loaded) -> Vec<String> {
+    let Some(passed) = spec.services.iter().find_map(|service| match &service.source {
+        Source::Servers(balancer) => Some(&balancer.pass_through),
+        _ => None,
+    }) else {
+        return Vec::new();
+    };
+    let is_passed = |name: &String| passed.iter().any(|pattern| pattern.includes(name));
+    let unseen = certificates.names().filter(|(_, names)| !names.is_empty() && names.iter().all(is_passed));
+    unseen
+        .map(|(file, names)| {
+            format!(
+                "{} is for {} alone, whose TLS is passed through: no client sees it here; take it out of tls.certificates, or the \
+                 names out of load_balancer.pass_through",
+                file.display(),
+                names.join(", ")
+            )
+        })
+        .collect()
 }
 
 /// `server_tls` of a load balancer that runs.

@@ -78,6 +78,12 @@ pub struct Renewal {
 }
 
 impl Loaded {
+    /// Each certificate's file, and the names that it is for.
+    pub fn names(&self) -> impl Iterator<Item = (&Path, Vec<String>)> {
+        let names = |entry: &Entry| entry.certified.cert.first().map(names_of).unwrap_or_default();
+        self.0.iter().map(move |entry| (entry.files.cert.as_path(), names(entry)))
+    }
+
     /// Reads certificate chains and their keys.
     pub fn read(files: &[(PathBuf, PathBuf)]) -> Result<Loaded, LoadError> {
         let entry = |(cert, key): &(PathBuf, PathBuf)| {

@@ -263,3 +263,49 @@ fn a_reload_changes_which_names_are_passed_through() {
         drop(server);
     }
 }
+
+#[test]
+fn a_proxy_before_the_balancer_is_believed_whatever_becomes_of_the_tls_behind_it() {
+    for engine in ENGINES {
+        let ports = Ports::new();
+        let server = server(ports.https, "");
+        let web = Server::start(2, &[ports.http, ports.ws, ports.wss]);
+        let folder = folder(ports, &[engine, "pass_through: app.example.com"], true);
+        let file = std::fs::read_to_string(folder.path().join("service.yml")).expect("the file");
+        let trusts = "tester: false, trusted_proxies: [127.0.0.9], proxy_protocol: true";
+        folder.write("service.yml", &file.replace("tester: false", trusts));
+        let config = Arc::new(config(&server, &folder));
+        let balancer = balance(folder);
+        let page = |name: &'static str| {
+            let mut stream = plain(ports.https);
+            stream.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 40000 443\r\n").expect("the balancer reads");
+            let client = ClientConnection::new(config.clone(), name.try_into().expect("a name")).expect("a client");
+            let mut stream = rustls::StreamOwned::new(client, stream);
+            let request = format!("GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
+            let mut page = String::new();
+            let read = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut page));
+            read.map(|_| page).unwrap_or_default()
+        };
+        let wanted = format!("web2 on {} for 192.0.2.7\n", ports.http);
+        until("the web server is well", || page("other.example").ends_with(&wanted));
+        assert!(page("app.example.com").starts_with("HTTP/1.1 200 OK\r\n"), "{engine}");
+        assert_eq!(balancer.stop().code, Some(0), "{engine}");
+        drop((server, web));
+    }
+}
+
+#[test]
+fn a_certificate_that_no_client_sees_is_said_at_the_start() {
+    let ports = Ports::new();
+    let folder = folder(ports, &["pass_through: [app.example.com, \"*.example.org\"]"], true);
+    folder.write_certificate("own", &["app.example.com", "chat.example.org"]);
+    let own = folder.path().join("own.pem");
+    let balancer = balance(folder);
+    let said = format!(
+        "{} is for app.example.com, chat.example.org alone, whose TLS is passed through: no client sees it here; take it out of \
+         tls.certificates, or the names out of load_balancer.pass_through",
+        own.display()
+    );
+    assert!(balancer.process.transcript().contains(&said), "{}", balancer.process.transcript());
+    assert_eq!(balancer.stop().code, Some(0));
+}
