@@ -36,11 +36,16 @@ pub(super) struct Engine {
 
 /// What `HAProxy` says by itself.
 struct Voice {
-    says: mpsc::Sender<String>,
-    said: mpsc::Receiver<String>,
+    /// It is little, and must not have to wait until somebody hears it: it answers nothing meanwhile.
+    says: mpsc::UnboundedSender<String>,
+    said: mpsc::UnboundedReceiver<String>,
     last: VecDeque<String>,
     notices: mpsc::Sender<Notice>,
 }
+
+/// A master has not read its configuration (its management guide, 4: it "will enter in waitpid mode").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Failure;
 
 /// What a server is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +80,7 @@ impl Engine {
             ));
         }
         check(&program, &folder, &wanted).await?;
-        let (says, said) = mpsc::channel(64);
+        let (says, said) = mpsc::unbounded_channel();
         let mut voice = Voice { says, said, last: VecDeque::new(), notices };
         let mut before = None;
         let mut master = if let Some(master) = Master::left_behind(&folder).await {
@@ -240,6 +245,16 @@ impl Voice {
         let _ = self.notices.send(Notice::Line(line)).await;
     }
 
+    /// Hears what was said so far; whether a failure was among it.
+    async fn catch_up(&mut self) -> Option<Failure> {
+        let mut failure = None;
+        while let Ok(line) = self.said.try_recv() {
+            failure = failure.or(line.contains("waitpid mode").then_some(Failure));
+            self.hear(line).await;
+        }
+        failure
+    }
+
     /// Hears what one that has ended said last: its end may be seen before that is.
     async fn hear_out(&mut self, master: &mut Master) {
         let mut silence = std::pin::pin!(master.silence());
@@ -291,6 +306,13 @@ async fn keep_states(folder: &Folder) -> Result<(), String> {
 async fn come_up(master: &mut Master, folder: &Folder, voice: &mut Voice, before: Option<u64>) -> Result<(), String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
+        // Its master has failed to read the new configuration, and goes on with the old worker.
+        if voice.catch_up().await == Some(Failure) && before.is_some() {
+            return Err(format!(
+                "HAProxy could not begin with the new configuration, and goes on with the old:{}",
+                voice.last_words()
+            ));
+        }
         let fresh = worker(folder).await.filter(|pid| Some(*pid) != before);
         if let Some(worker) = fresh
             && master.has(folder, worker).await
@@ -298,14 +320,6 @@ async fn come_up(master: &mut Master, folder: &Folder, voice: &mut Voice, before
             return Ok(());
         }
         tokio::select! {
-            Some(line) = voice.said.recv() => {
-                // Its master has failed to read the new configuration, and goes on with the old worker.
-                let failed = before.is_some() && line.contains("waitpid mode");
-                voice.hear(line).await;
-                if failed {
-                    return Err(format!("HAProxy could not begin with the new configuration, and goes on with the old:{}", voice.last_words()));
-                }
-            }
             how = master.end() => {
                 voice.hear_out(master).await;
                 return Err(format!("HAProxy did not start ({how}):{}", voice.last_words()));

@@ -42,7 +42,11 @@ struct Processes {
 
 impl Master {
     /// Starts one with the configuration of the folder. What it says goes to `lines`.
-    pub(super) fn start(program: &Program, folder: &Folder, lines: mpsc::Sender<String>) -> io::Result<Master> {
+    pub(super) fn start(
+        program: &Program,
+        folder: &Folder,
+        lines: mpsc::UnboundedSender<String>,
+    ) -> io::Result<Master> {
         let mut child = Command::new(&program.path)
             .arg("-W")
             .arg("-S")
@@ -141,13 +145,13 @@ fn watch(pid: Pid) -> io::Result<Readable> {
     Readable::new(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
-async fn listen(said: pipe::Receiver, lines: mpsc::Sender<String>) {
+async fn listen(said: pipe::Receiver, lines: mpsc::UnboundedSender<String>) {
     let mut said = BufReader::new(said);
     let mut line = Vec::new();
     while let Ok(1..) = (&mut said).take(LONGEST).read_until(b'\n', &mut line).await {
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         // Whoever hears nothing any more must not stop it from speaking.
-        let _ = lines.send(text).await;
+        let _ = lines.send(text);
         line.clear();
     }
 }

@@ -10,6 +10,7 @@ super::by_both!(
     a_drained_server_gets_nothing_new_and_comes_back_with_a_reload,
     what_the_file_says_about_waiting,
     a_file_that_is_broken_changes_nothing,
+    a_list_of_a_thousand_servers_that_are_all_down_can_be_changed,
     what_it_does_can_be_asked,
     the_end_of_it_all,
 );
@@ -124,6 +125,16 @@ fn a_file_that_is_broken_changes_nothing(engine: Engine) {
     }
     assert_eq!(runtime.block_on(open_ones(std::slice::from_mut(&mut socket))), 1);
     drop(socket);
+    balancer.stop();
+}
+
+fn a_list_of_a_thousand_servers_that_are_all_down_can_be_changed(engine: Engine) {
+    let ports = Ports::new();
+    let balancer = engine.start(ports, &engine.long_file(ports, 1000));
+    balancer.reload(&engine.long_file(ports, 1001));
+    let status = balancer.fermata.status();
+    let servers = status["services"][0]["instances"].as_array().expect("servers");
+    assert_eq!((servers.len(), servers.iter().filter(|server| server["name"] == "web1000").count()), (1001, 1));
     balancer.stop();
 }
 

@@ -1,6 +1,7 @@
 //! The two engines, so that a story need not know which one carries its connections.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use crate::differences::Differs;
 use crate::server::Server;
@@ -40,6 +41,17 @@ impl Engine {
             &[QUICK]
         };
         ports.file(servers, &[&[self.key()], keys, checks].concat())
+    }
+
+    /// The file of a balancer for so many servers, where nobody listens.
+    pub(crate) fn long_file(self, ports: Ports, count: u16) -> String {
+        let mut servers = String::from("servers:\n");
+        for number in 0..count {
+            let [high, low] = number.to_be_bytes();
+            let _ = writeln!(servers, "  - {{name: web{number}, address: 127.1.{high}.{low}}}");
+        }
+        let rarely = "check: {type: tcp, period: 3600, initial_delay: 0, failure_threshold: 1}";
+        self.file(ports, &[], &[rarely]).replace("servers:\n", &servers)
     }
 
     fn key(self) -> &'static str {

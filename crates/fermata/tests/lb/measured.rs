@@ -105,7 +105,10 @@ fn measured_what_becomes_of_two_hundred_tunnels() {
     for engine in [Engine::Builtin, Engine::Haproxy] {
         println!("{engine:?}");
         let row = |what: &str, seen: String| println!("| {what} | {seen} |");
-        row("nothing, `keepalive: 1s`", what_becomes(engine, &["websocket: {keepalive: 1s}"], |_, servers| servers));
+        row(
+            "nothing, `keepalive: 1s, pong_timeout: 1s`",
+            what_becomes(engine, &["websocket: {keepalive: 1s, pong_timeout: 1s}"], |_, servers| servers),
+        );
         row(
             "a reload that changes the check",
             what_becomes(engine, &[drain], |balancer, servers| {
@@ -151,17 +154,6 @@ fn measured_what_becomes_of_two_hundred_tunnels() {
     });
 }
 
-/// A file with so many servers, where nobody listens and nobody is asked.
-fn long(engine: Engine, ports: Ports, count: u16) -> String {
-    let rarely = "check: {type: tcp, period: 3600, initial_delay: 3600}";
-    let mut servers = String::from("servers:\n");
-    for number in 0..count {
-        let [high, low] = number.to_be_bytes();
-        let _ = writeln!(servers, "  - {{name: web{number}, address: 127.1.{high}.{low}}}");
-    }
-    engine.file(ports, &[], &[rarely]).replace("servers:\n", &servers)
-}
-
 #[test]
 #[ignore = "a measurement, by the command above"]
 fn measured_a_reload_of_a_thousand_servers() {
@@ -172,10 +164,10 @@ fn measured_a_reload_of_a_thousand_servers() {
         std::fs::create_dir(folder.path().join("real")).expect("a folder can be made");
         std::fs::remove_file(folder.path().join("service.yml")).expect("it is there");
         symlink("real/service.yml", folder.path().join("service.yml")).expect("a link can be made");
-        folder.write("real/service.yml", &long(engine, ports, 1000));
+        folder.write("real/service.yml", &engine.long_file(ports, 1000));
         let balancer = Balancer { engine, ports, fermata: balance(folder) };
         let reload = |count: u16| {
-            balancer.fermata.folder.write("real/service.yml", &long(engine, ports, count));
+            balancer.fermata.folder.write("real/service.yml", &engine.long_file(ports, count));
             let begin = Instant::now();
             let said = balancer.tell(&["reload"]);
             let took = begin.elapsed();
