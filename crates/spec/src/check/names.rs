@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, codes, quote};
 use crate::format::services::is_service_name;
-use crate::model::Service;
+use crate::model::{Port, Service, Source};
 use crate::reader::{Reading, nearest_word, segment};
 
 use super::path;
@@ -13,6 +13,7 @@ use super::path;
 pub(super) fn check(services: &[Service], reading: &Reading) {
     not_labels(services, reading);
     unknown_requires(services, reading);
+    requires_out_of_reach(services, reading);
     unknown_references(services, reading);
     Cycles::new(services, reading).find();
 }
@@ -59,6 +60,33 @@ fn unknown_requires(services: &[Service], reading: &Reading) {
             reading.said.add(diagnostic.help(help));
         }
     }
+}
+
+/// Processes that require containers of which there are several: none of these is at a port of the machine.
+fn requires_out_of_reach(services: &[Service], reading: &Reading) {
+    let by_name: HashMap<&str, &Service> = services.iter().map(|service| (&*service.name, service)).collect();
+    for process in services.iter().filter(|service| matches!(service.source, Source::Command(_))) {
+        for (number, required) in process.requires.iter().enumerate() {
+            let Some(containers) = by_name.get(&**required).filter(|required| has_containers_alone(required)) else {
+                continue;
+            };
+            let path = format!("{}[{number}]", path(&process.name, "requires"));
+            let (name, count) = (quote(&process.name), containers.replicas);
+            let message =
+                format!("{name} runs as a process and has no way to the {count} containers of {}", quote(required));
+            let help = "leave replicas out there, run the process in a container too (image), or give the containers a public \
+                        port and have it use that";
+            let diagnostic = Diagnostic::new(&codes::REQUIRES_APART, path.clone(), reading.place(&path), message);
+            reading.said.add(diagnostic.help(help));
+        }
+    }
+}
+
+/// Whether it has several containers with ports, and none of these is public.
+fn has_containers_alone(service: &Service) -> bool {
+    let is_public = |port: &Port| [port.http, port.https, port.tcp, port.udp, port.tls].iter().any(Option::is_some);
+    let contained = matches!(service.source, Source::Image { .. } | Source::Build { .. });
+    contained && service.replicas > 1 && !service.ports.is_empty() && !service.ports.iter().any(is_public)
 }
 
 fn advice(name: &str, services: &[Service]) -> String {

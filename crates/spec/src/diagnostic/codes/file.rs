@@ -117,6 +117,14 @@ codes! {
         wrong: "services:\n  a:\n    image: nginx\n    requires: [b]\n  b:\n    image: nginx\n    requires: [a]\n",
         right: "services:\n  a:\n    image: nginx\n    requires: [b]\n  b:\n    image: nginx\n",
     }
+    REQUIRES_APART = Warning "W-REQUIRES-APART" {
+        title: "a process that has no way to containers",
+        text: "Containers publish no port. One that a process of the machine requires is at 127.0.0.1 under its container port, which \
+               two of them cannot have: of several the process reaches none, but at a public port.",
+        wrong: "services:\n  job:\n    command: ./job\n    requires: [cache]\n  cache:\n    image: redis\n    ports: [6379]\n    \
+                replicas: 2\n",
+        right: "services:\n  job:\n    command: ./job\n    requires: [cache]\n  cache:\n    image: redis\n    ports: [6379]\n",
+    }
     MORE_ERRORS = Error "E-MORE" {
         title: "more errors than are shown",
         text: "After 500 diagnostics the others are only counted.",
