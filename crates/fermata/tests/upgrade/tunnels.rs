@@ -32,6 +32,7 @@ fn hundreds_of_tunnels_go_through_three_upgrades_and_no_message_is_lost_doubled_
             assert_eq!(done, format!("upgraded to fermata {version} (process {now}): {TUNNELS} tunnels went along\n"));
             // New ones, too, from the first moment on.
             echo(&mut open(port).await, "hello").await;
+            until("the new one has gone", || live(&fermata).get("web.1") == Some(&(TUNNELS as u64)));
             before = now;
         }
         stop.send_replace(true);
