@@ -1,6 +1,7 @@
 //! The load balancer tier on machines of its own: cables that are cut, servers that are killed, stand still or lose packets, and
 //! a second balancer.
 
+mod far;
 mod floating;
 #[path = "../support/mod.rs"]
 mod support;

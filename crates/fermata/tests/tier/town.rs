@@ -119,6 +119,27 @@ impl Town {
         Running { process: Process::start(&mut process), state }
     }
 
+    /// Moves the client far away, for as long as what is returned runs: each packet to it or from it takes so many milliseconds, and a
+    /// part of so many percent is lost.
+    pub(crate) fn move_client_away(&self, delay: u32, loss: u32) -> Process {
+        let (switch, client) = (self.switch.pid(), self.pid(CLIENT));
+        shell(switch, &format!("ip link delete m{CLIENT}"));
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tier/wire.py");
+        let mut wire = enter(switch);
+        wire.args(["python3", script, "wire0", "wire1", &delay.to_string(), &loss.to_string()]);
+        let wire = Process::start(&mut wire);
+        wire.wait_for("that both ends are there", |line| line == "there");
+        shell(
+            switch,
+            &format!("ip link set wire0 master switch; ip link set wire0 up; ip link set wire1 netns {client}"),
+        );
+        shell(
+            client,
+            &format!("ip link set wire1 name lan; ip address add 10.88.0.{CLIENT}/24 dev lan; ip link set lan up"),
+        );
+        wire
+    }
+
     /// A process of the client.
     pub(crate) fn client(&self, script: &str, arguments: &[&str]) -> Process {
         let peers = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/ws/");
