@@ -43,9 +43,11 @@ impl Tunnel {
         let limits = &self.card.limits;
         let (keepalive, pong_timeout) = (limits.keepalive, limits.pong_timeout);
         let (heard, pinged) = (self.end(side).heard, self.end(side).pinged);
+        // Who answers is asked again after `keepalive`, however long an answer may take.
+        let again = keepalive.map_or(Tick::NEVER, |keepalive| now.after(keepalive));
         if self.owes_pong(side) {
             let due = heard.max(pinged).after(pong_timeout);
-            return if due <= now { self.dead(side, now, scratch) } else { Some(due) };
+            return if due <= now { self.dead(side, now, scratch) } else { Some(due.min(again)) };
         }
         let Some(keepalive) = keepalive else { return Some(Tick::NEVER) };
         let silent = heard.after(keepalive);
@@ -53,7 +55,7 @@ impl Tunnel {
             return Some(silent);
         }
         if self.ping(side, now, scratch) {
-            return Some(now.after(pong_timeout));
+            return Some(again.min(now.after(pong_timeout)));
         }
         // No Ping may stand within a frame. A side that takes nothing of it is as good as silent.
         if self.end(side).has_pending() && silent.after(pong_timeout) <= now {

@@ -62,6 +62,26 @@ fn silent_peers_are_pinged_every_25_seconds_and_their_pongs_go_no_further() {
 }
 
 #[test]
+fn who_answers_is_asked_again_in_time_however_long_an_answer_may_take() {
+    let limits = WebSocket { keepalive: Some(SECOND * 2), pong_timeout: SECOND * 20, ..WebSocket::default() };
+    let mut world = World::with(limits);
+    world.open(Wiring::CLEAR, Kind::WebSocket);
+    for round in 1..6 {
+        world.pass(SECOND * 2);
+        world.until("a Ping", |held| pings(&held.client).len() == round);
+        let asked = pings(world.client()).pop().expect("a Ping");
+        world.client().say(Frame::new(10, asked.payload).masked());
+        let marker = Frame::text(&format!("round {round}"));
+        world.client().say(marker.masked());
+        world.until("the marker", |held| held.service.has(&marker));
+    }
+    // Its service has said nothing for as long: it is asked once, and waited for.
+    assert_eq!(pings(world.service()).len(), 1);
+    world.pass(SECOND * 12);
+    world.until("both ends", |held| held.client.end.is_some() && held.service.end.is_some());
+}
+
+#[test]
 fn a_pong_tells_how_long_the_way_is() {
     let mut world = world();
     world.open(Wiring::CLEAR, Kind::WebSocket);
