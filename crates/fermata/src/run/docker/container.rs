@@ -30,6 +30,8 @@ use crate::run::usage::Usage;
 
 /// How long to wait for an engine that has just gone away before it is asked again.
 const ENGINE_RESTARTS: Duration = Duration::from_secs(1);
+/// How long the engine may take to tell that a container has ended, once a command in it has.
+const END_TOLD: Duration = Duration::from_secs(1);
 /// So many of the last lines of a container that ended at once are given on.
 const LAST_LINES: &str = "100";
 
@@ -96,6 +98,8 @@ impl Container {
         if let (Some(words), Origin::Made) = (&plan.post_start, origin)
             && let Err(why) = container.inside(inside(words)).run().await
         {
+            // A command that dies with its container has failed before the engine tells that the container has ended.
+            container.exited_within(END_TOLD).await;
             return match container.inspect().await {
                 Ok(seen) if !is_running(&seen) => container.ended_at_once(&seen).await,
                 _ => {
