@@ -3,7 +3,7 @@
 use fermata_spec::{LbEngine, Spec};
 
 use super::file::{self, Loaded};
-use super::up::{Role, no, run_as};
+use super::up::{Role, run_as};
 use super::{Answer, Failure, haproxy};
 use crate::cli::{Engine, Lb};
 use crate::lb::tier;
@@ -23,8 +23,6 @@ pub fn run(args: &Lb) -> Result<Answer, Failure> {
         return run_as(&args.run, LB);
     }
     let Some(Loaded { path, spec }) = file::load(args.run.file.as_deref())? else { return Ok(Answer::No) };
-    // What is none for one engine is none for the other.
-    balancer(&spec).map_err(no)?;
     haproxy::run(&args.run, &path, spec)
 }
 
