@@ -117,16 +117,16 @@ pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
 }
 
-/// Targets that were probably meant by a name that is none: those that share the most words with it, or the one that it is a slip of
-/// the fingers away from.
+/// Targets that were probably meant by a name that is none: the one that it is a slip of the fingers away from, or else those
+/// that share the most words with it.
 pub fn near(name: &str) -> Vec<&'static str> {
     let names = || TARGETS.iter().map(|target| target.name);
+    if let Some(meant) = nearest_word(name, names()) {
+        return vec![meant];
+    }
     let shared = |target: &str| target.split('-').filter(|word| name.split('-').any(|own| own == *word)).count();
     let most = names().map(shared).max().unwrap_or_default();
-    if most > 0 {
-        return names().filter(|target| shared(target) == most).collect();
-    }
-    nearest_word(name, names()).into_iter().collect()
+    names().filter(|target| most > 0 && shared(target) == most).collect()
 }
 
 impl Target {

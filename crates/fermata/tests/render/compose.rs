@@ -58,6 +58,7 @@ fn the_targets_are_listed() {
 fn an_unknown_target_is_wrong_usage_and_those_that_may_be_meant_are_named() {
     for (name, meant) in [
         ("composer", "did you mean compose? "),
+        ("servers-hetzer", "did you mean servers-hetzner? "),
         ("firewall-hetzner", "did you mean hetzner or servers-hetzner? "),
         ("teapot", ""),
     ] {
